@@ -1,0 +1,1 @@
+"""What became of accepted messages: callbacks and polling."""

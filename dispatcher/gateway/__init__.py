@@ -1,0 +1,1 @@
+"""The Gateway SMS API: what it speaks, how it is called, and what its answers mean."""

@@ -1,0 +1,1 @@
+"""A campaign under way: preflight, dispatch (claim, send, settle), guards, reconcile."""

@@ -1,0 +1,71 @@
+"""The catalogue of texts for people: English, Italian, Spanish.
+
+A text is named ``section.key`` and lives in ``dispatcher/wording/<language>/<topic>.toml``; topics only keep
+the files short.  A table entry has parts (an error has ``message``, ``expected``, ``hint``; a counted phrase has
+``one`` and ``other``).  Placeholders are ``{name}``.  A test holds the three languages to the same keys and
+placeholders.  Codes, JSON and logs never come from here, except the English sentence of an error object.
+"""
+
+from __future__ import annotations
+
+import tomllib
+from collections.abc import Mapping
+from functools import lru_cache
+from importlib import resources
+from typing import Any
+
+from dispatcher.errors import DispatcherError
+
+LANGUAGES = ("en", "it", "es")
+
+
+@lru_cache(maxsize=len(LANGUAGES))
+def _entries(language: str) -> Mapping[str, Mapping[str, Any]]:
+    sections: dict[str, dict[str, Any]] = {}
+    folder = resources.files(__name__) / language
+    for topic in sorted(folder.iterdir(), key=lambda entry: entry.name):
+        if topic.name.endswith(".toml"):
+            for section, entries in tomllib.loads(topic.read_text(encoding="utf-8")).items():
+                sections.setdefault(section, {}).update(entries)
+    return sections
+
+
+class Wording:
+    """Texts in one language.
+
+    ``language`` is one of :data:`LANGUAGES`; anything else falls back to English.
+    """
+
+    def __init__(self, language: str = "en") -> None:
+        self.language = language if language in LANGUAGES else "en"
+
+    def __call__(self, name: str, **values: Any) -> str:
+        """The text called ``section.key``, its placeholders filled from ``values``.
+
+        Raises KeyError for a name the catalogue does not have: a missing text is a bug, not a blank.
+        """
+        section, key = name.split(".", 1)
+        entry = _entries(self.language)[section][key]
+        if isinstance(entry, Mapping):
+            entry = entry["message"]
+        return str(entry).format(**values)
+
+    def count(self, name: str, n: int, **values: Any) -> str:
+        """The counted phrase ``section.key`` for ``n`` things; the number is printed in the language's grouping."""
+        section, key = name.split(".", 1)
+        forms = _entries(self.language)[section][key]
+        return str(forms["one" if n == 1 else "other"]).format(n=self.number(n), **values)
+
+    def number(self, n: int) -> str:
+        """A whole number with the language's thousands separator (1,234 or 1.234)."""
+        return f"{n:,}" if self.language == "en" else f"{n:,}".replace(",", ".")
+
+    def error(self, error: DispatcherError) -> dict[str, str | None]:
+        """``message``, ``expected`` and ``hint`` of an error, None where the catalogue has none."""
+        entry = _entries(self.language)["errors"][error.code]
+        facts = {name: "" if value is None else value for name, value in error.facts().items()}
+        return {part: entry[part].format(**facts) if part in entry else None for part in ("message", "expected", "hint")}
+
+    def reason(self, code: str) -> str:
+        """The sentence for a row's reason code."""
+        return str(_entries(self.language)["reasons"][code])

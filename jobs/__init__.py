@@ -1,0 +1,1 @@
+"""Dramatiq: the broker, the thin actors, the worker."""
