@@ -1,0 +1,82 @@
+"""What a command prints: text for people, or exactly one JSON object on standard output."""
+
+from __future__ import annotations
+
+import json
+import sys
+from collections.abc import Mapping
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from dispatcher.errors import DispatcherError
+from dispatcher.wording import Wording
+
+
+class Output:
+    """Prints for people, or with ``as_json`` one object for scripts and everything else to standard error."""
+
+    def __init__(self, *, as_json: bool, wording: Wording) -> None:
+        self.as_json = as_json
+        self.wording = wording
+
+    def say(self, text: str = "") -> None:
+        """A line for people."""
+        _write(sys.stderr if self.as_json else sys.stdout, text)
+
+    def tell(self, name: str, **values: Any) -> None:
+        """A line for people, by its name in the catalogue."""
+        self.say(self.wording(name, **values))
+
+    def warn(self, text: str) -> None:
+        """A line for people that must be seen even when standard output goes to a file."""
+        _write(sys.stderr, text)
+
+    def result(self, values: Mapping[str, Any]) -> None:
+        """The command's result; printed only for scripts."""
+        if self.as_json:
+            _write(sys.stdout, json.dumps(values, default=_plain, ensure_ascii=False))
+
+    def error(self, error: DispatcherError) -> None:
+        """An error: an object for scripts (in English), two or three lines for people (in their language)."""
+        if self.as_json:
+            english = Wording("en").error(error)
+            named = {name: getattr(error, name) for name in ("file", "sheet", "row", "column", "found")}
+            _write(sys.stdout, json.dumps({"error": {"code": error.code, **english, **named}}, default=_plain))
+        for line in error_lines(error, self.wording):
+            _write(sys.stderr, line)
+
+
+def error_lines(error: DispatcherError, wording: Wording) -> list[str]:
+    """What a person reads: the problem, what was expected, what to do next."""
+    texts = wording.error(error)
+    where = [
+        wording(f"labels.{name}", value=value)
+        for name in ("file", "sheet", "row", "column")
+        # a fact that the sentence already names is not said twice
+        if (value := getattr(error, name)) is not None and str(value) not in (texts["message"] or "")
+    ]
+    prefix = f"{', '.join(where)}: " if where else ""
+    lines = [wording("labels.error", text=prefix + (texts["message"] or error.code))]
+    if texts["expected"]:
+        lines.append(wording("labels.expected", text=texts["expected"]))
+    if texts["hint"]:
+        lines.append(wording("labels.hint", text=texts["hint"]))
+    return lines
+
+
+def _write(stream: Any, text: str) -> None:
+    try:
+        stream.write(text + "\n")
+    except UnicodeEncodeError:
+        # a console that cannot show a character gets a stand-in, not a traceback
+        stream.write(text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii") + "\n")
+    stream.flush()
+
+
+def _plain(value: object) -> object:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    if isinstance(value, datetime):
+        return value.isoformat()
+    return str(value)

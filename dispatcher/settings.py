@@ -1,0 +1,277 @@
+"""What the operator decided outside the spreadsheet, and where each decision came from.
+
+Sources, the first that names a setting wins: flags, environment (``DISPATCHER_…``), ``.env`` and ``dispatcher.toml`` in the
+working directory, the same two files in the user's configuration directory.  Files hold the names without prefix in
+``dispatcher.toml`` (``rate_per_minute = 6000``) and with prefix in ``.env``.  The origin of every value is kept, because
+``run`` says where gateway and token come from, and because a file lying about must not send a token to a stranger's host.
+"""
+
+from __future__ import annotations
+
+import difflib
+import ipaddress
+import os
+import tomllib
+from collections.abc import Mapping
+from decimal import Decimal
+from enum import StrEnum
+from pathlib import Path
+from typing import Any, Literal
+from urllib.parse import urlsplit
+from zoneinfo import ZoneInfo
+
+from dotenv import dotenv_values
+from platformdirs import user_config_path, user_data_path
+from pydantic import Field, SecretStr, ValidationError, field_validator
+from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
+
+from dispatcher.errors import UsageError
+
+PREFIX = "DISPATCHER_"
+SECOND_NAMES = {"OPENAPI_TOKEN": "token", "OPENAPI_USERNAME": "account_email", "OPENAPI_KEY": "account_key"}
+HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
+
+
+class Origin(StrEnum):
+    """Where a setting's value comes from; the first two were chosen for this very call."""
+
+    FLAG = "flag"
+    ENVIRONMENT = "environment"
+    DOTENV = ".env"
+    TOML = "dispatcher.toml"
+    USER_DOTENV = "user .env"
+    USER_TOML = "user dispatcher.toml"
+    DEFAULT = "default"
+
+
+def default_ledger() -> str:
+    """The ledger in the user's data directory, as a SQLAlchemy URL."""
+    return f"sqlite:///{user_data_path('dispatcher', appauthor=False) / 'ledger.db'}"
+
+
+class Settings(BaseSettings):
+    """The values, checked.  Build it with :func:`load`, which knows the sources and keeps the origins."""
+
+    model_config = SettingsConfigDict(extra="forbid", frozen=True)
+
+    gateway: str | None = None
+    token: SecretStr | None = None
+    ledger: str = Field(default_factory=default_ledger)
+    broker: str = "embedded"
+    rate_per_minute: int = Field(10_000, ge=1, le=1_000_000)
+    default_region: str = Field("IT", pattern="^[A-Z]{2}$")
+    sender: str | None = None
+    max_cost: Decimal | None = Field(None, ge=0)
+    prices: Path | None = None
+    bundles: str = ""
+    wallet: Decimal | None = Field(None, ge=0)
+    timezone: str = "Europe/Rome"
+    lang: Literal["en", "it", "es"] | None = None
+    quiet_seconds: int = Field(300, ge=1, le=86_400)
+    guard_days: int = Field(7, ge=0, le=3_650)
+    callback_url: str | None = None
+    callback_secret: SecretStr | None = None
+    account_email: str | None = None
+    account_key: SecretStr | None = None
+    proxy: str | None = None
+    ca_file: Path | None = None
+    log: str = "warning"
+    metrics_port: int | None = Field(None, ge=1, le=65_535)
+
+    @classmethod
+    def settings_customise_sources(
+        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource
+    ) -> tuple[PydanticBaseSettingsSource, ...]:
+        """Only what :func:`load` gathered: it keeps the origins, which the stock sources forget."""
+        return (init_settings,)
+
+    @field_validator("default_region", mode="before")
+    @classmethod
+    def _upper(cls, value: object) -> object:
+        return value.upper() if isinstance(value, str) else value
+
+    @field_validator("timezone")
+    @classmethod
+    def _known_zone(cls, value: str) -> str:
+        try:
+            ZoneInfo(value)
+        except (KeyError, ValueError, OSError) as error:
+            raise ValueError("not a time zone like Europe/Rome") from error
+        return value
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The operator's time zone."""
+        return ZoneInfo(self.timezone)
+
+
+class Configuration:
+    """Settings together with where each one came from."""
+
+    def __init__(self, settings: Settings, origins: Mapping[str, Origin]) -> None:
+        self.settings = settings
+        self._origins = dict(origins)
+
+    def origin(self, name: str) -> Origin:
+        """Where the setting's value comes from."""
+        return self._origins.get(name, Origin.DEFAULT)
+
+
+def load(
+    flags: Mapping[str, Any] | None = None,
+    *,
+    environ: Mapping[str, str] | None = None,
+    directory: Path | None = None,
+    user_directory: Path | None = None,
+) -> Configuration:
+    """Gather the settings from all sources; None among the flags means "not given".
+
+    Raises UsageError for an unreadable file, an unknown name in a file, or a value that does not fit.
+    """
+    here = directory or Path.cwd()
+    user = user_directory or user_config_path("dispatcher", appauthor=False)
+    sources = (
+        (Origin.FLAG, {name: value for name, value in (flags or {}).items() if value is not None}),
+        (Origin.ENVIRONMENT, _named(os.environ if environ is None else environ)),
+        (Origin.DOTENV, _dotenv(here / ".env")),
+        (Origin.TOML, _toml(here / "dispatcher.toml")),
+        (Origin.USER_DOTENV, _dotenv(user / ".env")),
+        (Origin.USER_TOML, _toml(user / "dispatcher.toml")),
+    )
+    values: dict[str, Any] = {}
+    origins: dict[str, Origin] = {}
+    for origin, source in sources:
+        for name, value in source.items():
+            if name not in values:
+                values[name], origins[name] = value, origin
+    try:
+        settings = Settings(**values)
+    except ValidationError as error:
+        first = error.errors(include_url=False)[0]
+        name = str(first["loc"][0])
+        # a wrong secret is named, never shown
+        found = "…" if "token" in name or "secret" in name or "key" in name else str(first["input"])
+        raise UsageError(
+            "settings_invalid",
+            found=found,
+            setting=name,
+            source=str(origins.get(name, Origin.DEFAULT)),
+            problem=first["msg"],
+        ) from error
+    return Configuration(settings, origins)
+
+
+def _named(variables: Mapping[str, str | None]) -> dict[str, str]:
+    """The variables that are settings, by setting name; an empty value means "not set"."""
+    found: dict[str, str] = {}
+    for second, name in SECOND_NAMES.items():
+        if value := variables.get(second):
+            found[name] = value
+    for variable, value in variables.items():
+        name = variable.removeprefix(PREFIX).lower()
+        if variable.startswith(PREFIX) and name in Settings.model_fields and value:
+            found[name] = value
+    return found
+
+
+def _dotenv(path: Path) -> dict[str, str]:
+    try:
+        return _named(dotenv_values(path, interpolate=False)) if path.is_file() else {}
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("settings_unreadable", file=str(path)) from error
+
+
+def _toml(path: Path) -> dict[str, Any]:
+    if not path.is_file():
+        return {}
+    try:
+        values = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
+        raise UsageError("settings_unreadable", file=str(path)) from error
+    for name in values:
+        if name not in Settings.model_fields:
+            closest = difflib.get_close_matches(name, Settings.model_fields, n=1)
+            raise UsageError(
+                "settings_unknown_name",
+                file=str(path),
+                found=name,
+                closest=closest[0] if closest else ", ".join(sorted(Settings.model_fields)),
+            )
+    return {name: str(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
+class GatewayKind(StrEnum):
+    """Which gateway a campaign goes to; a custom base URL is CUSTOM."""
+
+    SIMULATOR = "simulator"
+    SANDBOX = "sandbox"
+    PRODUCTION = "production"
+    CUSTOM = "custom"
+
+
+class Target:
+    """The chosen gateway: its kind, its base URL (None for the embedded simulator) and the token to call it with."""
+
+    def __init__(self, kind: GatewayKind, base_url: str | None, token: SecretStr) -> None:
+        self.kind = kind
+        self.base_url = base_url
+        self.token = token
+
+    @property
+    def name(self) -> str:
+        """What a campaign is filed under: the kind, or the custom base URL."""
+        return self.base_url if self.kind is GatewayKind.CUSTOM and self.base_url else str(self.kind)
+
+    @property
+    def real(self) -> bool:
+        """True where texts may reach phones and cost money."""
+        return self.kind in (GatewayKind.PRODUCTION, GatewayKind.CUSTOM)
+
+
+def choose_target(configuration: Configuration, *, must_be_named: bool = False) -> Target:
+    """Which gateway this call talks to, under the rules that keep accidents away.
+
+    Nothing real without a gateway chosen by name; a token without one is a UsageError, as is a base URL that is neither
+    https nor loopback, and a token that a file (not a flag, not the environment) would send to a stranger's host.
+    ``must_be_named`` is for services that send without a person watching.
+    """
+    settings = configuration.settings
+    chosen = settings.gateway
+    if chosen is None:
+        if settings.token is not None:
+            raise UsageError("settings_token_without_gateway", source=str(configuration.origin("token")))
+        if must_be_named:
+            raise UsageError("settings_gateway_required")
+        return Target(GatewayKind.SIMULATOR, None, SecretStr("simulator"))
+    if chosen == GatewayKind.SIMULATOR:
+        return Target(GatewayKind.SIMULATOR, None, SecretStr("simulator"))
+    if chosen in HOSTS:
+        kind, url = GatewayKind(chosen), HOSTS[chosen]
+    else:
+        kind, url = GatewayKind.CUSTOM, _checked_url(chosen)
+        kind = next((GatewayKind(name) for name, host in HOSTS.items() if host == url), kind)
+    if settings.token is None:
+        raise UsageError("settings_token_missing", found=chosen)
+    named_now = configuration.origin("gateway") in (Origin.FLAG, Origin.ENVIRONMENT)
+    if kind is GatewayKind.CUSTOM and not is_loopback(url) and not named_now:
+        raise UsageError("settings_token_to_stranger", found=url, source=str(configuration.origin("gateway")))
+    return Target(kind, url, settings.token)
+
+
+def is_loopback(url: str) -> bool:
+    """True for a host that cannot be another machine."""
+    host = urlsplit(url).hostname or ""
+    if host == "localhost":
+        return True
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return False
+
+
+def _checked_url(url: str) -> str:
+    parts = urlsplit(url)
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+    if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
+        raise UsageError("settings_gateway_unknown", found=url)
+    return url.rstrip("/")

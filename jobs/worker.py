@@ -1,0 +1,44 @@
+"""The embedded worker: Dramatiq's worker threads and event loop inside this process."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from types import TracebackType
+
+from dramatiq import Broker, Middleware, Worker
+from dramatiq.asyncio import get_event_loop_thread
+
+THREADS = 8  # each running lane blocks one; lanes take turns, so this bounds campaigns sending at the same moment
+
+
+class _CloseOnLoop(Middleware):
+    """Closes what lives on the worker's event loop while the loop still runs."""
+
+    def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
+        self._close = close
+
+    def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        if loop := get_event_loop_thread():
+            loop.run_coroutine(self._close())
+
+
+class EmbeddedWorker:
+    """Runs the broker's actors until the ``with`` block ends; leaving waits until running lanes have settled.
+
+    ``close`` runs on the worker's event loop, after the lanes and before the loop stops.
+    """
+
+    def __init__(self, broker: Broker, close: Callable[[], Awaitable[None]]) -> None:
+        # "after" hooks run from the last middleware to the first: behind AsyncIO means while the loop is still there
+        broker.add_middleware(_CloseOnLoop(close))
+        self._worker = Worker(broker, worker_threads=THREADS, worker_timeout=100)
+
+    def __enter__(self) -> EmbeddedWorker:
+        self._worker.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        # Dramatiq's loop thread is no daemon: without stop() a failing program would hang
+        self._worker.stop()
