@@ -7,12 +7,12 @@ digits, never through binary floating point.
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import UTC, datetime
 from decimal import Decimal
 from enum import StrEnum
 from typing import Annotated, Any
 
-from pydantic import BaseModel, BeforeValidator, ConfigDict, Field
+from pydantic import AfterValidator, BaseModel, BeforeValidator, ConfigDict, Field
 
 
 class Route(StrEnum):
@@ -103,6 +103,17 @@ def _decimal(value: object) -> object:
 Money = Annotated[Decimal, BeforeValidator(_decimal)]
 
 
+def _as_utc(value: datetime) -> datetime:
+    try:
+        return value.replace(tzinfo=UTC) if value.tzinfo is None else value.astimezone(UTC)
+    except OverflowError as error:  # year 1 or 9999 at the edge of a zone
+        raise ValueError("out of range") from error
+
+
+Moment = Annotated[datetime, AfterValidator(_as_utc)]
+"""Aware UTC; the provider's date-times without a zone are read as UTC."""
+
+
 class _In(BaseModel):
     model_config = ConfigDict(extra="ignore", frozen=True, populate_by_name=True)
 
@@ -140,10 +151,10 @@ class Message(_In):
     blocklisted_reason: str | None = Field(None, alias="blocklistedReason")
     options: EchoedOptions | None = None
     callback: EchoedCallback | None = None
-    created_at: datetime | None = Field(None, alias="createdAt")
-    updated_at: datetime | None = Field(None, alias="updatedAt")
-    sent_at: datetime | None = Field(None, alias="sentAt")
-    delivered_at: datetime | None = Field(None, alias="deliveredAt")
+    created_at: Moment | None = Field(None, alias="createdAt")
+    updated_at: Moment | None = Field(None, alias="updatedAt")
+    sent_at: Moment | None = Field(None, alias="sentAt")
+    delivered_at: Moment | None = Field(None, alias="deliveredAt")
     is_otp: bool | None = Field(None, alias="isOtp")
     otp: str | None = Field(None, repr=False)
 

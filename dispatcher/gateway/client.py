@@ -1,0 +1,286 @@
+"""The Gateway SMS API as six calls; each is exactly one HTTP request.
+
+How fast requests may follow each other is not decided here: every call takes a slot of the pace first, at
+the caller's.
+"""
+
+from __future__ import annotations
+
+import ipaddress
+import ssl
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+from typing import Self
+from urllib.parse import quote, urlencode, urlsplit
+
+import httpx
+from pydantic import SecretStr
+
+from dispatcher import __version__
+from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
+from dispatcher.gateway.answers import read_date, read_message, read_object
+from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
+from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
+from dispatcher.gateway.transport import MAX_BODY, AiohttpTransport, Timeouts
+
+HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
+
+_MAX_ANSWER = 1024 * 1024
+_MAX_LISTING = 32 * 1024 * 1024
+_MAX_ID = 200
+
+
+def utc_now() -> datetime:
+    """The machine's wall clock."""
+    return datetime.now(UTC)
+
+
+@dataclass(frozen=True)
+class GatewayConfig:
+    """Where the gateway is and how to call it.  ``timeout``: seconds for a request as a whole, waiting to
+    connect included.
+
+    ``ca_file`` (PEM) is trusted in addition to the public authorities.  ``proxy`` is not used for loopback
+    addresses.
+    """
+
+    base_url: str
+    token: SecretStr
+    timeout: float = 30.0
+    connections: int = 512
+    proxy: str | None = field(default=None, repr=False)  # may hold a password
+    ca_file: Path | None = None
+    user_agent: str = f"dispatcher/{__version__}"
+
+
+@dataclass(frozen=True)
+class Page:
+    """One page of the listing.  ``count`` is what the gateway listed: ``messages`` and the ``unreadable``
+    ones.
+
+    Only a page with ``count`` 0 is behind the last one.  While something is unreadable, absence proves
+    nothing.
+    """
+
+    messages: tuple[Message, ...]
+    server_date: datetime | None
+    unreadable: int
+    count: int
+
+
+class Gateway:
+    """The API of one gateway and account, as an async context manager.
+
+    ``now`` tells the wall clock's time, for a ``Retry-After`` given as a date.  ``transport`` replaces the
+    network. Raises UsageError for a configuration that cannot work or would send the token in the clear.
+    """
+
+    def __init__(
+        self,
+        config: GatewayConfig,
+        *,
+        now: Callable[[], datetime] = utc_now,
+        transport: httpx.AsyncBaseTransport | None = None,
+    ) -> None:
+        check_base_url(config.base_url)
+        self._base_url = config.base_url.rstrip("/")
+        self._host = urlsplit(self._base_url).netloc
+        self._now = now
+        # The transport is called without httpx.AsyncClient: its redirects, cookies, environment proxies and
+        # request log (which names message ids) are all unwanted here.
+        self._transport = transport or _transport(config)
+        self._headers = httpx.Headers(
+            {
+                "Authorization": f"Bearer {_checked_token(config.token)}",
+                "User-Agent": config.user_agent,
+                "Accept": "application/json",
+                "Accept-Encoding": "identity",
+            }
+        )
+        self._json_headers = httpx.Headers({**self._headers, "Content-Type": "application/json"})
+
+    async def send(self, route: Route, request: SendRequest) -> Verdict:
+        """Queue one message, or only check and price it when ``request.options.dry_run`` is set.
+
+        Never raises for an answer or for the lack of one: the verdict says what is known.
+        """
+        return await self._post(f"/{route}-messages", request)
+
+    async def send_otp(self, request: OtpRequest) -> Verdict:
+        """Have a one-time code generated and sent; the verdict's message holds it in ``otp``."""
+        return await self._post("/otp", request)
+
+    async def messages(self, skip: int = 0, limit: int = 100) -> Page:
+        """One page of the account's messages, in the gateway's order, which is not documented.
+
+        Raises Unreachable (also for an answer that cannot be read) or Halted (token, credit, access).
+        """
+        query = urlencode({"skip": skip, "limit": limit})
+        response = await self._get(f"/messages?{query}", _MAX_LISTING)
+        document = read_object(response.content) if response.status_code == 200 else None
+        listed = document.get("data") if document else None
+        if not isinstance(listed, list):
+            raise self._failure(response)
+        messages = tuple(message for item in listed if (message := read_message(item)) is not None)
+        return Page(
+            messages=messages,
+            server_date=read_date(response.headers.get("Date")),
+            unreadable=len(listed) - len(messages),
+            count=len(listed),
+        )
+
+    async def message(self, message_id: str) -> Message | None:
+        """One message, None when the gateway has none of that id.  Raises like :meth:`messages`; UsageError
+        for a bad id.
+        """
+        if not message_id.strip(". ") or len(message_id) > _MAX_ID or not message_id.isprintable():
+            raise UsageError("gateway_message_id", found=message_id[:_MAX_ID])
+        response = await self._get(f"/messages/{quote(message_id, safe='')}", _MAX_ANSWER)
+        document = read_object(response.content)
+        # a page of some other server's is no proof of absence
+        if response.status_code == 404 and (document is not None or not response.content.strip()):
+            return None
+        message = read_message((document or {}).get("data")) if response.status_code == 200 else None
+        if message is None:
+            raise self._failure(response)
+        return message
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
+
+    async def _post(self, path: str, request: SendRequest | OtpRequest) -> Verdict:
+        dry_run = request.options is not None and request.options.dry_run
+        content = request.model_dump_json(exclude_none=True).encode()
+        outgoing = httpx.Request(
+            "POST",
+            self._base_url + path,
+            headers=self._json_headers,
+            content=content,
+            extensions={MAX_BODY: _MAX_ANSWER},
+        )
+        try:
+            response = await self._transport.handle_async_request(outgoing)
+        except httpx.TransportError as exc:
+            return judge_exception(exc)
+        return judge_answer(
+            response.status_code, response.headers, response.content, dry_run=dry_run, now=self._now()
+        )
+
+    async def _get(self, path: str, max_body: int) -> httpx.Response:
+        outgoing = httpx.Request(
+            "GET", self._base_url + path, headers=self._headers, extensions={MAX_BODY: max_body}
+        )
+        try:
+            return await self._transport.handle_async_request(outgoing)
+        except httpx.TransportError as exc:
+            raise failure(judge_exception(exc), self._host) from exc
+
+    def _failure(self, response: httpx.Response) -> DispatcherError:
+        verdict = judge_answer(
+            response.status_code, response.headers, response.content, dry_run=True, now=self._now()
+        )
+        return failure(verdict, self._host)
+
+
+_HALTS = {401: "gateway_token_refused", 402: "gateway_payment_required"}
+
+
+def failure(verdict: Verdict, host: str) -> DispatcherError:
+    """The error for a call that needs an answer and got ``verdict`` instead: Halted or Unreachable."""
+    if verdict.outcome is Outcome.HALT:
+        blocked = verdict.account_wide or verdict.forbidden
+        code = (
+            "gateway_account_blocked"
+            if blocked
+            else _HALTS.get(verdict.http_status or 0, "gateway_access_denied")
+        )
+        return Halted(code, host=host, status=verdict.http_status)
+    if verdict.outcome is Outcome.THROTTLED:
+        return Unreachable("gateway_throttled", host=host, retry_after=verdict.retry_after)
+    if verdict.outcome is Outcome.NOT_SENT:
+        return Unreachable("gateway_not_reached", host=host, reason=verdict.detail)
+    if verdict.http_status is None:
+        return Unreachable("gateway_no_answer", host=host, reason=verdict.detail)
+    if verdict.http_status >= 500:
+        return Unreachable(
+            "gateway_failed", host=host, status=verdict.http_status, retry_after=verdict.retry_after
+        )
+    return Unreachable("gateway_answer_unreadable", host=host, status=verdict.http_status)
+
+
+def check_base_url(url: str) -> None:
+    """Raise UsageError unless ``url`` is https, or http on loopback, with a host and nothing but a path
+    after it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # an unreadable port raises here
+    except ValueError:
+        raise UsageError("gateway_url_invalid", found=url) from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("gateway_url_invalid", found=f"{parts.scheme}://…@{host}")
+    if not host or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise UsageError("gateway_url_invalid", found=url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+        raise UsageError("gateway_url_insecure", found=url)
+
+
+def token_may_go_to(url: str) -> bool:
+    """Whether a token may go to ``url`` without a person having named it: the provider's hosts and loopback
+    only.
+    """
+    try:
+        check_base_url(url)
+    except UsageError:
+        return False
+    parts = urlsplit(url)
+    own = {urlsplit(host).hostname for host in HOSTS.values()}
+    return _is_loopback(parts.hostname or "") or (parts.hostname in own and parts.port in (None, 443))
+
+
+def _is_loopback(host: str) -> bool:
+    try:
+        return ipaddress.ip_address(host).is_loopback
+    except ValueError:
+        return host == "localhost"
+
+
+def _checked_token(token: SecretStr) -> str:
+    value = token.get_secret_value()
+    if not value or not value.isascii() or not value.isprintable() or " " in value:
+        raise UsageError("gateway_token_malformed")
+    return value
+
+
+def _transport(config: GatewayConfig) -> AiohttpTransport:
+    parts = urlsplit(config.base_url)
+    if config.proxy is not None and urlsplit(config.proxy).scheme not in ("http", "https"):
+        raise UsageError("gateway_proxy_invalid", found=urlsplit(config.proxy).scheme)
+    return AiohttpTransport(
+        connections=config.connections,
+        ssl_context=_ssl_context(config.ca_file) if parts.scheme == "https" else None,
+        proxy=None if _is_loopback(parts.hostname or "") else config.proxy,
+        timeouts=Timeouts.within(config.timeout),
+    )
+
+
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError):
+            raise UsageError("gateway_ca_file", file=str(ca_file)) from None
+    return context

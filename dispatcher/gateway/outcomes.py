@@ -1,0 +1,230 @@
+"""What an answer, or the lack of one, means for a row: one table.  Callers branch on the outcome only.
+
+The promise behind the table: a row is sent again only when the request provably never left or was turned
+away unread. Whatever proves neither that nor acceptance is *in doubt*.
+
+    200, 201 with data and id         accepted    the id proves that the gateway has the message
+    another 2xx, an unreadable body   in doubt
+    3xx                               in doubt    never followed; nobody knows who answered
+    401, 402, 403                     halt        the row was turned away; so would be the next one
+    4xx with the provider's code      refused     this row is wrong
+    4xx without it, 408, 425          in doubt    a proxy or a wrong address spoke, not the gateway
+    429                               throttled   turned away; everybody slows down
+    5xx                               in doubt    with a Retry-After too: it says when, not what happened
+    code 2020                         halt        every campaign: the account is blocklisted
+    code 2044, 2050                   halt        forbidden content; 2044 to a dry run only refuses the text
+    ``blocklisted: true`` anywhere    halt        every campaign; a message that came along was charged
+
+Proved on real sockets by ``tests/integration/test_outcomes_on_sockets.py``.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from datetime import datetime
+from enum import StrEnum
+from typing import Any
+
+import httpx
+
+from dispatcher.gateway.answers import (
+    ANSWER_ESSENTIALS,
+    error_code,
+    read_date,
+    read_message,
+    read_object,
+    read_retry_after,
+    says_blocklisted,
+)
+from dispatcher.gateway.models import ErrorCode, Message
+
+
+class Outcome(StrEnum):
+    """What a sender does next."""
+
+    ACCEPTED = "accepted"
+    REFUSED = "refused"
+    THROTTLED = "throttled"
+    NOT_SENT = "not_sent"
+    IN_DOUBT = "in_doubt"
+    HALT = "halt"
+
+
+@dataclass(frozen=True)
+class Verdict:
+    """An answer judged.  ``detail`` is short English for logs and reports: no number, no text, no secret."""
+
+    outcome: Outcome
+    message: Message | None = None
+    http_status: int | None = None
+    code: int | None = None
+    detail: str = ""
+    retry_after: float | None = None
+    """Seconds, bounded."""
+    account_wide: bool = False
+    """A halt that stops every campaign of the account."""
+    forbidden: bool = False
+    """Forbidden content was found."""
+    server_date: datetime | None = None
+    """The answer's ``Date``, aware UTC."""
+    unsure: bool = False
+    """A halt whose answer does not say what became of the row."""
+    stranger: bool = False
+    """The answer does not look like the gateway's: a wrong address, a proxy.  The next one will look the
+    same.
+    """
+
+    @property
+    def row(self) -> Outcome:
+        """What the answer says about the row alone; never HALT.
+
+        After a halt: ACCEPTED when a message came with it (it was charged), REFUSED for forbidden content,
+        IN_DOUBT when the answer does not tell, and NOT_SENT when the request was turned away.
+        """
+        if self.outcome is not Outcome.HALT:
+            return self.outcome
+        if self.message is not None:
+            return Outcome.ACCEPTED
+        if self.forbidden:
+            return Outcome.REFUSED
+        return Outcome.IN_DOUBT if self.unsure else Outcome.NOT_SENT
+
+
+_STATUSES: Mapping[int, Verdict] = {
+    401: Verdict(Outcome.HALT, detail="the token was not accepted"),
+    402: Verdict(Outcome.HALT, detail="payment required: not enough credit"),
+    403: Verdict(Outcome.HALT, detail="access denied"),
+    408: Verdict(Outcome.IN_DOUBT, detail="the server says that the request timed out"),
+    425: Verdict(Outcome.IN_DOUBT, detail="the server says that the request came too early"),
+    429: Verdict(Outcome.THROTTLED, detail="too many requests"),
+}
+_REFUSED = Verdict(Outcome.REFUSED, detail="refused by the gateway")
+_STRANGE_REFUSAL = Verdict(
+    Outcome.IN_DOUBT, detail="an error that is not in the gateway's form", stranger=True
+)
+_REDIRECT = Verdict(
+    Outcome.IN_DOUBT, detail="a redirect, which is not followed: wrong address?", stranger=True
+)
+_SERVER_ERROR = Verdict(Outcome.IN_DOUBT, detail="the server failed")
+_UNUSUAL = Verdict(Outcome.IN_DOUBT, detail="an unusual status")
+_UNREADABLE = Verdict(Outcome.IN_DOUBT, detail="a success whose body cannot be read")
+_NOT_JSON = replace(_UNREADABLE, stranger=True)
+_DRY_RUN_ECHO = Verdict(Outcome.IN_DOUBT, detail="a real send was answered as a dry run")
+
+_FORBIDDEN = frozenset({ErrorCode.FORBIDDEN, ErrorCode.FORBIDDEN_DRY_RUN})
+
+
+def judge_answer(
+    status: int, headers: Mapping[str, str], body: bytes, *, dry_run: bool, now: datetime
+) -> Verdict:
+    """What the answer to a send (or to a dry run) means.
+
+    ``headers``: any mapping that finds ``Date`` and ``Retry-After`` under these names.  ``now``: aware;
+    only for a ``Retry-After`` given as a date.  For a dry run the outcomes are the same, though no money
+    can be in doubt.
+    """
+    document = read_object(body)
+    code = error_code(document)
+    verdict = _danger(status, document, code, dry_run) or _ordinary(status, document, code, dry_run)
+    return replace(
+        verdict,
+        http_status=status,
+        code=code,
+        retry_after=read_retry_after(headers.get("Retry-After"), now),
+        server_date=read_date(headers.get("Date")),
+    )
+
+
+def _danger(status: int, document: dict[str, Any] | None, code: int | None, dry_run: bool) -> Verdict | None:
+    """Blocklisting and forbidden content come first, under whatever status they arrive."""
+    blocklisted, forbidden = says_blocklisted(document), code in _FORBIDDEN
+    if code == ErrorCode.FORBIDDEN_DRY_RUN and dry_run and not blocklisted:
+        return Verdict(Outcome.REFUSED, detail="forbidden content", forbidden=True)
+    if not (blocklisted or forbidden or code == ErrorCode.BLOCKLISTED):
+        return None
+    account_wide = blocklisted or code == ErrorCode.BLOCKLISTED
+    return Verdict(
+        Outcome.HALT,
+        message=read_message((document or {}).get("data"), ANSWER_ESSENTIALS),
+        detail="the account is blocklisted" if account_wide else "forbidden content",
+        account_wide=account_wide,
+        forbidden=forbidden,
+        unsure=blocklisted or not 400 <= status < 500,
+    )
+
+
+def _ordinary(status: int, document: dict[str, Any] | None, code: int | None, dry_run: bool) -> Verdict:
+    if status in (200, 201):
+        return _success(document, dry_run)
+    if status in _STATUSES:
+        return _STATUSES[status]
+    if 400 <= status < 500:
+        return _STRANGE_REFUSAL if code is None else _REFUSED
+    if 300 <= status < 400:
+        return _REDIRECT
+    return _SERVER_ERROR if status >= 500 else _UNUSUAL
+
+
+def _success(document: dict[str, Any] | None, dry_run: bool) -> Verdict:
+    # 200 is not documented for a send, but an id proves possession, and to doubt it could only lead to a
+    # second send
+    if document is None:
+        return _NOT_JSON
+    message = read_message(document.get("data"), ANSWER_ESSENTIALS)
+    if message is None:
+        return _UNREADABLE
+    if message.is_dry_run and not dry_run:
+        return _DRY_RUN_ECHO
+    return Verdict(Outcome.ACCEPTED, message=message)
+
+
+_Exceptions = Mapping[type[BaseException], tuple[Outcome, str]]
+
+EXCEPTIONS: _Exceptions = {
+    # never left
+    httpx.ConnectError: (Outcome.NOT_SENT, "no connection"),
+    httpx.ConnectTimeout: (Outcome.NOT_SENT, "no connection in time"),
+    httpx.PoolTimeout: (Outcome.NOT_SENT, "no free connection in time"),
+    httpx.ProxyError: (Outcome.NOT_SENT, "the proxy made no connection"),
+    httpx.UnsupportedProtocol: (Outcome.NOT_SENT, "the address is neither http nor https"),
+    httpx.InvalidURL: (Outcome.NOT_SENT, "the address cannot be read"),
+    # sent, or perhaps sent
+    httpx.ReadError: (Outcome.IN_DOUBT, "the connection broke before the answer was read"),
+    httpx.ReadTimeout: (Outcome.IN_DOUBT, "no answer in time"),
+    httpx.WriteError: (Outcome.IN_DOUBT, "the connection broke while sending"),
+    httpx.WriteTimeout: (Outcome.IN_DOUBT, "sending took too long"),
+    httpx.CloseError: (Outcome.IN_DOUBT, "the connection broke while closing"),
+    httpx.RemoteProtocolError: (Outcome.IN_DOUBT, "the answer is not proper HTTP"),
+    httpx.LocalProtocolError: (Outcome.IN_DOUBT, "the request is not proper HTTP"),
+    httpx.DecodingError: (Outcome.IN_DOUBT, "the answer cannot be decoded"),
+    httpx.TooManyRedirects: (Outcome.IN_DOUBT, "too many redirects"),
+    asyncio.CancelledError: (Outcome.IN_DOUBT, "interrupted while waiting for the answer"),
+    # families, and what httpx raises for misuse: they say nothing about the wire
+    httpx.HTTPError: (Outcome.IN_DOUBT, "an HTTP error"),
+    httpx.RequestError: (Outcome.IN_DOUBT, "a request error"),
+    httpx.TransportError: (Outcome.IN_DOUBT, "a transport error"),
+    httpx.TimeoutException: (Outcome.IN_DOUBT, "a time-out"),
+    httpx.NetworkError: (Outcome.IN_DOUBT, "a network error"),
+    httpx.ProtocolError: (Outcome.IN_DOUBT, "a protocol error"),
+    httpx.HTTPStatusError: (Outcome.IN_DOUBT, "an error status"),
+    httpx.CookieConflict: (Outcome.IN_DOUBT, "a cookie conflict"),
+    httpx.StreamError: (Outcome.IN_DOUBT, "a stream error"),
+    httpx.StreamConsumed: (Outcome.IN_DOUBT, "the stream was consumed"),
+    httpx.StreamClosed: (Outcome.IN_DOUBT, "the stream was closed"),
+    httpx.ResponseNotRead: (Outcome.IN_DOUBT, "the answer was not read"),
+    httpx.RequestNotRead: (Outcome.IN_DOUBT, "the request was not read"),
+}
+
+
+def judge_exception(exc: BaseException) -> Verdict:
+    """What a request that ended in ``exc`` means; ``exc`` comes from
+    :class:`~dispatcher.gateway.transport.AiohttpTransport`.
+
+    Exact classes only: a class that is not in the table, a subclass of "never left" included, proves nothing.
+    """
+    outcome, detail = EXCEPTIONS.get(type(exc), (Outcome.IN_DOUBT, f"unexpected {type(exc).__name__}"))
+    if outcome is Outcome.NOT_SENT and str(exc):  # about the connection only; nothing of the request is in it
+        detail = f"{detail}: {str(exc)[:200]}"
+    return Verdict(outcome, detail=detail)
