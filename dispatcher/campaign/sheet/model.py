@@ -1,0 +1,85 @@
+"""What reading a spreadsheet gives: the sheet and its chunks."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from enum import IntEnum, StrEnum
+from pathlib import Path
+from typing import Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dispatcher.campaign.reasons import Reason
+
+
+class SheetKind(StrEnum):
+    """What the file is, by its content."""
+
+    CSV = "csv"
+    XLSX = "xlsx"
+    XLSM = "xlsm"
+    XLS = "xls"
+    ODS = "ods"
+
+
+class Hidden(IntEnum):
+    """How a row is hidden; the values of :attr:`SheetChunk.hidden`."""
+
+    VISIBLE = 0
+    BY_HAND = 1
+    BY_FILTER = 2
+
+
+@dataclass(frozen=True)
+class SheetChunk:
+    """Consecutive non-blank rows.
+
+    rows      int64, the row numbers a spreadsheet program shows
+    cells     one Arrow string column per heading, no nulls: "" is an empty cell
+    hidden    int8, see :class:`Hidden`
+    problems  row number -> why its cells could not be attributed; such a row is in ``rows``, its cells are ""
+    valueless (row number, heading) of every formula that has no stored value
+    """
+
+    rows: npt.NDArray[np.int64]
+    cells: pd.DataFrame
+    hidden: npt.NDArray[np.int8]
+    problems: Mapping[int, Reason]
+    valueless: frozenset[tuple[int, str]]
+
+
+class ChunkSource(Protocol):
+    """Reads the rows below the heading, from the beginning each time it is asked."""
+
+    def chunks(self) -> Iterator[SheetChunk]: ...
+
+
+@dataclass(frozen=True)
+class Sheet:
+    """An opened spreadsheet: its headings are known, its rows are read by :meth:`chunks`.
+
+    ``headings`` are trimmed and in the file's order, without the ``sms_*`` columns of our own report and
+    without blank columns.  ``name`` and ``other_sheets`` (visible worksheets not read) are for workbooks,
+    ``delimiter`` and ``encoding`` for CSV.
+    """
+
+    path: Path
+    kind: SheetKind
+    name: str | None
+    headings: tuple[str, ...]
+    heading_row: int
+    delimiter: str | None
+    encoding: str | None
+    other_sheets: tuple[str, ...]
+    source: ChunkSource = field(repr=False, compare=False)
+
+    def chunks(self) -> Iterator[SheetChunk]:
+        """The rows below the heading, blank ones left out; may be called again.
+
+        Raises FileError for what only shows further down (a column with data but no heading, bytes that are
+        no text, a file that changed since it was opened).
+        """
+        return self.source.chunks()

@@ -1,0 +1,132 @@
+"""From a path to an opened sheet: what the file is, how it is read, its headings, and at least one row."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from dispatcher.campaign.locale import Locale, render
+from dispatcher.campaign.sheet.chunks import ChunkBuilder
+from dispatcher.campaign.sheet.csv_source import CsvLayout, CsvSource, csv_text
+from dispatcher.campaign.sheet.delimiter import detect_delimiter, sep_line, usual_width
+from dispatcher.campaign.sheet.encoding import text_encoding
+from dispatcher.campaign.sheet.filetype import Stamp, file_kind
+from dispatcher.campaign.sheet.headings import Headings, read_headings
+from dispatcher.campaign.sheet.model import ChunkSource, Sheet, SheetKind
+from dispatcher.campaign.sheet.records import Record, RecordParser, is_blank
+from dispatcher.campaign.sheet.workbook import WorkbookSource, Worksheet, open_worksheet
+from dispatcher.errors import FileError
+
+_SAMPLE_CHARACTERS = 256 << 10
+_SAMPLE_RECORDS = 1000
+
+
+def open_sheet(
+    path: Path,
+    *,
+    sheet: str | None = None,
+    encoding: str | None = None,
+    locale: Locale = Locale.IT,
+    chunk_rows: int = 32_768,
+) -> Sheet:
+    """Open a CSV file or a worksheet (xlsx, xlsm, xls, ods); what it is is decided by its content.
+
+    ``sheet`` names a worksheet (default: the first visible one), ``encoding`` a CSV's encoding (default:
+    found out; a byte order mark always wins), ``locale`` how numbers and dates of a workbook become text,
+    ``chunk_rows`` the most rows of a chunk.
+
+    Raises FileError with a code ``sheet_...`` and the facts when the file cannot become a campaign.
+    """
+    if chunk_rows < 1:
+        raise ValueError("chunk_rows must be positive")
+    kind = file_kind(path)
+    stamp = Stamp.of(path)
+    if kind is SheetKind.CSV:
+        opened = _open_csv(path, stamp, sheet, encoding, chunk_rows)
+    else:
+        opened = _open_workbook(path, stamp, kind, sheet, locale, chunk_rows)
+    _require_rows(opened)
+    return opened
+
+
+def _open_csv(path: Path, stamp: Stamp, sheet: str | None, encoding: str | None, chunk_rows: int) -> Sheet:
+    if sheet is not None:
+        raise FileError("sheet_csv_has_no_sheets", file=str(path), found=sheet)
+    name = text_encoding(path, encoding)
+    layout, headings = _csv_layout(path, name)
+    builder = ChunkBuilder(headings, chunk_rows, str(path), None)
+    source = CsvSource(path, layout, headings, builder, stamp)
+    return _sheet(path, SheetKind.CSV, None, headings, layout.heading_row, source, layout=layout)
+
+
+def _csv_layout(path: Path, encoding: str) -> tuple[CsvLayout, Headings]:
+    sample, at_end = "", False
+    for text, last in csv_text(path, encoding):
+        sample, at_end = sample + text, last
+        if len(sample) >= _SAMPLE_CHARACTERS and sample.strip('\0 \t\r\n\v\f;,|"'):
+            break
+    announced = sep_line(sample)
+    delimiter, skipped = announced if announced is not None else (detect_delimiter(sample, at_end), 0)
+    records, _ = RecordParser(delimiter).parse(sample[skipped:], at_end)
+    heading_row = next(
+        (number for number, record in enumerate(records, 1) if not is_blank(record.fields)), None
+    )
+    if heading_row is None:
+        raise FileError("sheet_blank", file=str(path))
+    heading = records[heading_row - 1]
+    if not heading.readable and not _only_nul(heading):
+        raise FileError("sheet_heading_unreadable", file=str(path), row=heading_row)
+    headings = read_headings(heading.fields, file=str(path), sheet=None, row=heading_row)
+    width = usual_width(records[heading_row : heading_row + _SAMPLE_RECORDS], headings.width)
+    if width < headings.needed:
+        width = headings.width
+    return CsvLayout(encoding, delimiter, skipped, heading_row, width), headings
+
+
+def _only_nul(record: Record) -> bool:
+    return any("\0" in field for field in record.fields) and not any('"' in field for field in record.fields)
+
+
+def _open_workbook(
+    path: Path, stamp: Stamp, kind: SheetKind, sheet: str | None, locale: Locale, chunk_rows: int
+) -> Sheet:
+    worksheet = open_worksheet(path, kind, sheet)
+    headings, heading_row = _workbook_headings(path, worksheet, locale)
+    builder = ChunkBuilder(headings, chunk_rows, str(path), worksheet.name)
+    source = WorkbookSource(path, worksheet, heading_row, builder, stamp, locale)
+    return _sheet(path, kind, worksheet, headings, heading_row, source)
+
+
+def _workbook_headings(path: Path, worksheet: Worksheet, locale: Locale) -> tuple[Headings, int]:
+    for number, row in worksheet.complete_rows():
+        cells = [render(value, locale) for value in row]
+        if not is_blank(cells):
+            cells = [""] * worksheet.left + cells
+            return read_headings(cells, file=str(path), sheet=worksheet.name, row=number), number
+    raise FileError("sheet_blank", file=str(path), sheet=worksheet.name)
+
+
+def _sheet(
+    path: Path,
+    kind: SheetKind,
+    worksheet: Worksheet | None,
+    headings: Headings,
+    heading_row: int,
+    source: ChunkSource,
+    layout: CsvLayout | None = None,
+) -> Sheet:
+    return Sheet(
+        path=path,
+        kind=kind,
+        name=worksheet.name if worksheet else None,
+        headings=headings.names,
+        heading_row=heading_row,
+        delimiter=layout.delimiter if layout else None,
+        encoding=layout.encoding if layout else None,
+        other_sheets=worksheet.others if worksheet else (),
+        source=source,
+    )
+
+
+def _require_rows(opened: Sheet) -> None:
+    if next(opened.chunks(), None) is None:
+        raise FileError("sheet_no_rows", file=str(opened.path), sheet=opened.name, row=opened.heading_row)

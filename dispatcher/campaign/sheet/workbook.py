@@ -1,0 +1,205 @@
+"""Workbooks: which worksheet is read, by which reader, and its typed cells as text columns."""
+
+from __future__ import annotations
+
+import itertools
+import zipfile
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar, cast
+
+import numpy as np
+import pyarrow as pa
+from python_calamine import (
+    CalamineError,
+    CalamineWorkbook,
+    PasswordError,
+    SheetTypeEnum,
+    SheetVisibleEnum,
+)
+
+from dispatcher.campaign.locale import Locale, render
+from dispatcher.campaign.sheet.archive import check_archive
+from dispatcher.campaign.sheet.chunks import Batch, ChunkBuilder, text_column
+from dispatcher.campaign.sheet.filetype import Stamp
+from dispatcher.campaign.sheet.marks import MOST_CELLS, Marks
+from dispatcher.campaign.sheet.model import SheetChunk, SheetKind
+from dispatcher.campaign.sheet.ods_marks import ods_marks
+from dispatcher.campaign.sheet.xls import XlsSheet
+from dispatcher.campaign.sheet.xlsx_marks import NotAWorkbook, xlsx_marks
+from dispatcher.errors import FileError
+
+Read = TypeVar("Read")
+Rows = Callable[[], Iterator[list[object]]]
+Merged = Iterable[tuple[tuple[int, int], tuple[int, int]]]
+
+
+@dataclass(frozen=True)
+class Worksheet:
+    """A worksheet that was read.
+
+    rows    its typed rows from row 1 on, all of one width; may be asked for again
+    left    position of the first of their cells (0 is column A)
+    marks   what the cells do not tell
+    """
+
+    name: str
+    others: tuple[str, ...]
+    left: int
+    rows: Rows
+    marks: Marks
+
+    def complete_rows(self) -> Iterator[tuple[int, list[object]]]:
+        """(row number, cells), error texts in place, also of rows with nothing but valueless formulas."""
+        overrides, number, width = self.marks.overrides, 0, 0
+        for number, row in enumerate(self.rows(), 1):
+            width = len(row)
+            if number in overrides:
+                self._replace(row, overrides[number])
+            yield number, row
+        for missing in range(number + 1, self.marks.last_marked + 1):
+            yield missing, [""] * width
+
+    def _replace(self, row: list[object], texts: dict[int, str]) -> None:
+        for column, text in texts.items():
+            if self.left <= column < self.left + len(row):
+                row[column - self.left] = text
+
+
+@dataclass(frozen=True)
+class WorkbookSource:
+    """Chunks of a worksheet."""
+
+    path: Path
+    worksheet: Worksheet
+    heading_row: int
+    builder: ChunkBuilder
+    stamp: Stamp
+    locale: Locale
+
+    def chunks(self) -> Iterator[SheetChunk]:
+        """See :meth:`Sheet.chunks`."""
+        self.stamp.check(self.path)
+        rows = itertools.dropwhile(lambda row: row[0] <= self.heading_row, self.worksheet.complete_rows())
+        while block := list(itertools.islice(rows, self.builder.chunk_rows)):
+            yield from self.builder.build(self._batch(block))
+        self.stamp.check(self.path)
+
+    def _batch(self, block: Sequence[tuple[int, list[object]]]) -> Batch:
+        numbers = np.array([number for number, _ in block], np.int64)
+        cells = zip(*(row for _, row in block), strict=True)
+        columns = {
+            position: _render_column(values, self.locale)
+            for position, values in enumerate(cells, self.worksheet.left)
+        }
+        marks = self.worksheet.marks
+        hidden = np.zeros(len(block), np.int8)
+        if marks.hidden:
+            hidden[:] = [marks.hidden.get(number, 0) for number, _ in block]
+        valueless = (
+            frozenset((number, column) for number, _ in block for column in marks.valueless.get(number, ()))
+            if marks.valueless
+            else frozenset()
+        )
+        return Batch(numbers, columns, hidden, valueless=valueless)
+
+
+def open_worksheet(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
+    """The worksheet called ``asked``, or the first visible one.
+
+    Raises FileError: ``sheet_zip_bomb``, ``sheet_broken``, ``sheet_password``, ``sheet_no_visible``,
+    ``sheet_not_in_file``, ``sheet_too_large``.
+    """
+    if kind is not SheetKind.XLS:
+        check_archive(path)
+    book = _calamine(path, lambda: CalamineWorkbook.from_path(path))
+    try:
+        name, others = _choose(path, book, asked)
+        if kind is SheetKind.XLS:
+            old = XlsSheet(path, name)
+            merged_rows = _without_covered(old.rows, old.merged, 0)
+            return Worksheet(name, others, 0, merged_rows, old.marks)
+        marks = _marks(path, kind, name)
+        sheet = _calamine(path, lambda: book.get_sheet_by_name(name))
+    finally:
+        book.close()
+    if sheet.height and not marks.rows:  # written in a way the scan does not know: hidden rows would be sent
+        raise FileError("sheet_broken", file=str(path), sheet=name)
+    left = sheet.start[1] if sheet.start else 0
+    rows = _without_covered(cast(Rows, sheet.iter_rows), sheet.merged_cell_ranges or (), left)
+    return Worksheet(name, others, left, rows, marks)
+
+
+def _choose(path: Path, book: CalamineWorkbook, asked: str | None) -> tuple[str, tuple[str, ...]]:
+    sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+    visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
+    if asked is None:
+        if not visible:
+            raise FileError("sheet_no_visible", file=str(path))
+        name = visible[0]
+    else:
+        # a hidden worksheet is read when a person names it; names differ in more than case in every program
+        names = {sheet.name.strip().casefold(): sheet.name for sheet in sheets}
+        found = names.get(asked.strip().casefold())
+        if found is None:
+            raise FileError("sheet_not_in_file", file=str(path), found=asked, sheets=", ".join(visible))
+        name = found
+    return name, tuple(other for other in visible if other != name)
+
+
+def _marks(path: Path, kind: SheetKind, name: str) -> Marks:
+    try:
+        with zipfile.ZipFile(path) as archive:
+            marks = ods_marks(archive, name) if kind is SheetKind.ODS else xlsx_marks(archive, name)
+    except (NotAWorkbook, KeyError) as error:
+        raise FileError("sheet_broken", file=str(path), sheet=name) from error
+    if marks.cells > MOST_CELLS:
+        raise FileError(
+            "sheet_too_large", file=str(path), sheet=name, rows=marks.last_row, columns=marks.last_column + 1
+        )
+    return marks
+
+
+def _calamine(path: Path, action: Callable[[], Read]) -> Read:
+    """Do ``action``, its many ways to fail told as one: the file is broken or has a password."""
+    try:
+        return action()
+    except PasswordError as error:
+        raise FileError("sheet_password", file=str(path)) from error
+    except (CalamineError, OSError, ValueError) as error:
+        raise FileError("sheet_broken", file=str(path)) from error
+    except BaseException as error:
+        # Rust code that panics on a damaged file arrives as this, outside Exception and not exported
+        if type(error).__name__ == "PanicException":
+            raise FileError("sheet_broken", file=str(path)) from error
+        raise
+
+
+def _without_covered(rows: Rows, merged: Merged, left: int) -> Rows:
+    """The rows with everything under a merged cell blank: only the anchor is seen."""
+    areas = sorted(area for area in merged if area[0] != area[1])
+    if not areas:
+        return rows
+
+    def uncovered() -> Iterator[list[object]]:
+        coming = iter(areas)
+        following = next(coming, None)
+        current: list[tuple[tuple[int, int], tuple[int, int]]] = []
+        for number, row in enumerate(rows()):
+            while following is not None and following[0][0] <= number:
+                current.append(following)
+                following = next(coming, None)
+            if current:
+                current = [area for area in current if area[1][0] >= number]
+            for (top, first), (_, last) in current:
+                start = max(first + (number == top) - left, 0)
+                end = min(last - left + 1, len(row))
+                row[start:end] = [""] * max(end - start, 0)
+            yield row
+
+    return uncovered
+
+
+def _render_column(values: Sequence[object], locale: Locale) -> pa.Array:
+    return text_column([value if type(value) is str else render(value, locale) for value in values])
