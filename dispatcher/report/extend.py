@@ -1,0 +1,177 @@
+"""Our columns added to the user's own workbook: the second pass over the sheet, everything else as it was."""
+
+from __future__ import annotations
+
+import re
+import zipfile
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import IO, BinaryIO
+
+from dispatcher.report.package import SheetParts, find_sheet, replace_part
+from dispatcher.report.rows import COLUMNS, CellValue, RowCells
+from dispatcher.report.sheetxml import Cell, Row, SheetXml
+from dispatcher.report.survey import Layout, survey
+from dispatcher.report.xmlcells import CellWriter, column_letters
+
+_SPANS = re.compile(rb"\sspans\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+_DIMENSION = re.compile(rb"(dimension\s[^>]*?ref\s*=\s*[\"'])([A-Z]{1,3})(\d+)(?::([A-Z]{1,3})(\d+))?")
+_NO_ROWS: tuple[CellValue, ...] = ()
+
+
+class Extension:
+    """A workbook that can be extended; making one reads the whole sheet, or raises CannotExtend."""
+
+    def __init__(self, path: Path, sheet_name: str | None, heading_row: int) -> None:
+        self._path = path
+        self._heading_row = heading_row
+        with zipfile.ZipFile(path) as package:
+            self._parts: SheetParts = find_sheet(package, sheet_name)
+            self._layout: Layout = survey(package, self._parts, heading_row)
+
+    def write(self, rows: Iterable[RowCells], target: BinaryIO) -> None:
+        """The package with our columns, written to ``target``."""
+        with zipfile.ZipFile(self._path) as package, package.open(self._parts.sheet) as stream:
+            sheet = SheetXml(stream)
+            writer = _SheetWriter(sheet, self._layout, self._heading_row)
+
+            def write_sheet(part: IO[bytes]) -> None:
+                _write_all(part, writer.pieces(rows))
+
+            replace_part(self._path, self._parts.sheet, write_sheet, target)
+
+
+def _write_all(part: IO[bytes], pieces: Iterator[bytes]) -> None:
+    pending: list[bytes] = []
+    for piece in pieces:
+        pending.append(piece)
+        if len(pending) >= 1024:
+            part.write(b"".join(pending))
+            pending.clear()
+    part.write(b"".join(pending))
+
+
+class _SheetWriter:
+    def __init__(self, sheet: SheetXml, layout: Layout, heading_row: int) -> None:
+        self._sheet = sheet
+        self._layout = layout
+        self._heading_row = heading_row
+        self._cells = CellWriter(sheet.prefix.decode())
+        # Ours in sheet order: (column, its letters, index in COLUMNS).
+        self._ours = sorted((column, column_letters(column), i) for i, column in enumerate(layout.columns))
+        self._columns = layout.replaced.union(layout.columns)
+        self._first, self._last = layout.first, max(layout.columns)
+        self._first_letters = column_letters(self._first)
+        self._is_block = (
+            len(self._columns) == self._last - self._first + 1
+        )  # no column of the user's between ours
+
+    def pieces(self, rows: Iterable[RowCells]) -> Iterator[bytes]:
+        """The sheet's XML: its rows merged with ours by row number."""
+        yield self._dimension(self._sheet.head)
+        ours = self._with_heading(rows)
+        pending = next(ours, None)
+        for row in self._sheet.rows():
+            while pending is not None and pending[0] < row.number:
+                yield self._new_row(*pending)
+                pending = next(ours, None)
+            if pending is not None and pending[0] == row.number:
+                yield self._extended(row, pending[1])
+                pending = next(ours, None)
+            else:
+                yield (
+                    self._extended(row, _NO_ROWS)
+                    if row.number > self._heading_row
+                    else _unchanged(row, self._sheet)
+                )
+        while pending is not None:
+            yield self._new_row(*pending)
+            pending = next(ours, None)
+        yield from self._sheet.tail()
+
+    def _with_heading(self, rows: Iterable[RowCells]) -> Iterator[RowCells]:
+        yield self._heading_row, COLUMNS
+        yield from rows
+
+    def _new_row(self, number: int, values: tuple[CellValue, ...]) -> bytes:
+        p = self._sheet.prefix.decode()
+        style = self._layout.heading_style if number == self._heading_row else None
+        cells = "".join(self._cells.cell(letters, number, values[i], style) for _, letters, i in self._ours)
+        return f'<{p}row r="{number}">{cells}</{p}row>'.encode()
+
+    def _extended(self, row: Row, values: tuple[CellValue, ...]) -> bytes:
+        last = self._sheet.last_cell(row.body)
+        if last is not None and last.column < self._first:
+            body = self._appended(row, last.end, last.end, values)
+        elif not row.body:
+            body = self._appended(row, 0, 0, values)
+        elif last is not None and (start := self._plain_block(row, last)) >= 0:
+            body = self._appended(row, start, last.end, values)
+        else:
+            body = self._merged(row, values)
+        if body is row.body:
+            return _unchanged(row, self._sheet)
+        # spans only helps a reader to allocate; a wrong one is worse than none.
+        tag = _SPANS.sub(b"", row.tag) if b"spans" in row.tag else row.tag
+        return b"%s%s>%s</%srow>" % (row.gap, tag, body, self._sheet.prefix)
+
+    def _plain_block(self, row: Row, last: Cell) -> int:
+        """Where an earlier report's cells begin, if nothing follows them and none has a format; else -1."""
+        if not self._is_block or last.column > self._last or row.number == self._heading_row:
+            return -1
+        start = self._sheet.cell_start(row, self._first_letters)
+        return start if start >= 0 and row.body.find(b" s=", start) < 0 else -1
+
+    def _appended(self, row: Row, start: int, end: int, values: tuple[CellValue, ...]) -> bytes:
+        """The row with ours instead of what lies between ``start`` and ``end``."""
+        if not values and start == end:
+            return row.body
+        cell, number = self._cells.cell, row.number
+        style = self._layout.heading_style if number == self._heading_row else None
+        text = (
+            "".join([cell(letters, number, values[i], style) for _, letters, i in self._ours])
+            if values
+            else ""
+        )
+        return b"%s%s%s" % (row.body[:start], text.encode(), row.body[end:])
+
+    def _merged(self, row: Row, values: tuple[CellValue, ...]) -> bytes:
+        """The row's cells with ours in their places; a cell that we replace keeps its format."""
+        is_heading = row.number == self._heading_row
+        cells = self._sheet.cells_from(row, self._first_letters)
+        start = cells[0].start if cells else len(row.body)
+        end = cells[-1].end if cells else len(row.body)
+        kept: dict[int, bytes] = {}
+        styles: dict[int, str | None] = {}
+        for cell in cells:
+            users = cell.column not in self._columns
+            stays = cell.column in self._layout.headed if is_heading else not values and not cell.content
+            if users or stays:
+                kept[cell.column] = row.body[cell.start : cell.end]
+            else:
+                styles[cell.column] = cell.style
+        for column, letters, i in self._ours:
+            if column in kept:
+                continue
+            style = styles.get(column, self._layout.heading_style if is_heading else None)
+            kept[column] = self._cells.cell(
+                letters, row.number, values[i] if values else None, style
+            ).encode()
+        return row.body[:start] + b"".join(kept[column] for column in sorted(kept)) + row.body[end:]
+
+    def _dimension(self, head: bytes) -> bytes:
+        def widened(match: re.Match[bytes]) -> bytes:
+            right, bottom = match[4] or match[2], match[5] or match[3]
+            left = min(match[2], self._first_letters.encode(), key=lambda letters: (len(letters), letters))
+            right = max(
+                right, column_letters(self._last).encode(), key=lambda letters: (len(letters), letters)
+            )
+            return b"%s%s%s:%s%s" % (match[1], left, match[3], right, bottom)
+
+        return _DIMENSION.sub(widened, head, count=1)
+
+
+def _unchanged(row: Row, sheet: SheetXml) -> bytes:
+    if row.body:
+        return b"%s%s>%s</%srow>" % (row.gap, row.tag, row.body, sheet.prefix)
+    return b"%s%s/>" % (row.gap, row.tag)

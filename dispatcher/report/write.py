@@ -1,0 +1,134 @@
+"""THE path from a kept input and its answers to the report on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import zipfile
+import zlib
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+from typing import BinaryIO, Literal
+from zoneinfo import ZoneInfo
+
+from dispatcher.errors import FileError
+from dispatcher.report.cannot import CannotExtend
+from dispatcher.report.delimited import write_delimited
+from dispatcher.report.extend import Extension
+from dispatcher.report.files import written_whole
+from dispatcher.report.rebuild import write_rebuilt
+from dispatcher.report.rows import ReportRow, RowCells, as_cells
+
+_Write = Callable[[Iterable[RowCells], BinaryIO], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The user's file as it was read.
+
+    ``path``: the kept input's bytes.  ``kind``: ``csv``, ``xlsx``, ``xlsm``, ``xls`` or ``ods``, by content.
+    ``delimiter`` and ``encoding`` are those of a CSV.  ``name``: what the user calls the file.
+    """
+
+    path: Path
+    kind: str
+    sheet_name: str | None
+    heading_row: int
+    delimiter: str | None
+    encoding: str | None
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ReportWritten:
+    """A report on disk.  ``why_rebuilt``: a ``rebuilt`` entry of the catalogue if it is a new workbook."""
+
+    target: Path
+    how: Literal["extended", "rebuilt"]
+    why_rebuilt: str | None
+    sha256: str
+
+
+def write_report(
+    source: Source, rows: Iterable[ReportRow], target: Path, *, timezone: ZoneInfo
+) -> ReportWritten:
+    """Write the user's file with our columns to ``target``, whole or not at all; an existing ``target`` is
+    replaced.
+
+    ``rows`` ascend by row number and are read once, as a stream.  Times are shown in ``timezone``.
+
+    Raises FileError (``report_source_missing``, ``report_source_unreadable``, ``report_disk_full``,
+    ``report_is_open``, ``report_not_written``), UsageError (``report_folder_not_writable``), and ValueError
+    for rows that are not ascending.
+    """
+    with _source_errors(source):
+        write, why_rebuilt = _way(source, target)
+    cells = as_cells(rows, timezone, source.heading_row)
+    with written_whole(target) as file:
+        try:
+            write(cells, file)
+        except CannotExtend as error:  # only rows of an earlier report are not looked at closely before
+            raise FileError("report_source_unreadable", file=source.name, found=error.code) from error
+        file.flush()
+        sha256 = _sha256(file)
+    return ReportWritten(target, "rebuilt" if why_rebuilt else "extended", why_rebuilt, sha256)
+
+
+def _way(source: Source, target: Path) -> tuple[_Write, str | None]:
+    """How this source is written, decided before the first row is taken."""
+    source.path.open("rb").close()
+    if source.kind == "csv":
+        return _delimited(source), None
+    if source.kind not in ("xlsx", "xlsm"):
+        return _rebuilt(source, target), "old_format"
+    try:
+        return Extension(source.path, source.sheet_name, source.heading_row).write, None
+    except CannotExtend as reason:
+        return _rebuilt(source, target), reason.code
+
+
+def _delimited(source: Source) -> _Write:
+    def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
+        write_delimited(
+            source.path,
+            delimiter=source.delimiter or ",",
+            encoding=source.encoding or "utf-8-sig",
+            heading_row=source.heading_row,
+            rows=rows,
+            target=file,
+        )
+
+    return write
+
+
+def _rebuilt(source: Source, target: Path) -> _Write:
+    def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
+        write_rebuilt(
+            source.path,
+            source.sheet_name,
+            source.heading_row,
+            rows,
+            file,
+            macros=target.suffix.lower() == ".xlsm",
+        )
+
+    return write
+
+
+def _sha256(file: BinaryIO) -> str:
+    digest = hashlib.sha256()
+    file.seek(0)
+    while block := file.read(1 << 18):
+        digest.update(block)
+    return digest.hexdigest()
+
+
+@contextmanager
+def _source_errors(source: Source) -> Iterator[None]:
+    try:
+        yield
+    except FileNotFoundError as error:
+        raise FileError("report_source_missing", file=source.name, found=str(source.path)) from error
+    except (zipfile.BadZipFile, zlib.error) as error:
+        raise FileError("report_source_unreadable", file=source.name, found=str(error)) from error
