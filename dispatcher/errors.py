@@ -49,7 +49,13 @@ class DispatcherError(Exception):
 
     def facts(self) -> dict[str, Any]:
         """All values a sentence of the catalogue may name."""
-        named = {"file": self.file, "sheet": self.sheet, "row": self.row, "column": self.column, "found": self.found}
+        named = {
+            "file": self.file,
+            "sheet": self.sheet,
+            "row": self.row,
+            "column": self.column,
+            "found": self.found,
+        }
         return {**named, **self.params}
 
     def __str__(self) -> str:

@@ -1,9 +1,12 @@
 """What the operator decided outside the spreadsheet, and where each decision came from.
 
-Sources, the first that names a setting wins: flags, environment (``DISPATCHER_…``), ``.env`` and ``dispatcher.toml`` in the
-working directory, the same two files in the user's configuration directory.  Files hold the names without prefix in
-``dispatcher.toml`` (``rate_per_minute = 6000``) and with prefix in ``.env``.  The origin of every value is kept, because
-``run`` says where gateway and token come from, and because a file lying about must not send a token to a stranger's host.
+Sources, the first that names a setting wins: flags, environment (``DISPATCHER_…``), ``.env`` and
+``dispatcher.toml`` in the working directory, the same two files in the user's configuration directory.
+Files hold the names without prefix in
+``dispatcher.toml`` (``rate_per_minute = 6000``) and with prefix in ``.env``.  The origin of every value is
+kept, because
+``run`` says where gateway and token come from, and because a file lying about must not send a token to a
+stranger's host.
 """
 
 from __future__ import annotations
@@ -80,7 +83,12 @@ class Settings(BaseSettings):
 
     @classmethod
     def settings_customise_sources(
-        cls, settings_cls: type[BaseSettings], init_settings: PydanticBaseSettingsSource, **_: PydanticBaseSettingsSource
+        cls,
+        settings_cls: type[BaseSettings],
+        init_settings: PydanticBaseSettingsSource,
+        env_settings: PydanticBaseSettingsSource,
+        dotenv_settings: PydanticBaseSettingsSource,
+        file_secret_settings: PydanticBaseSettingsSource,
     ) -> tuple[PydanticBaseSettingsSource, ...]:
         """Only what :func:`load` gathered: it keeps the origins, which the stock sources forget."""
         return (init_settings,)

@@ -22,21 +22,22 @@ log = logging.getLogger(__name__)
 def declare_send_lane(broker: Broker, run_lane: RunLane, on_bug: OnBug) -> Enqueue:
     """Declare the actor that sends one lane of a campaign; gives the function that enqueues it.
 
-    A lane whose time slice is over enqueues itself again behind the other campaigns.  No exception leaves the actor, since
-    the broker's answer to one is to run the message again: what ``run_lane`` raises goes to ``on_bug``.
+    A lane whose time slice is over enqueues itself again behind the other campaigns.  No exception leaves
+    the actor, since the broker's answer to one is to run the message again: what ``run_lane`` raises goes
+    to ``on_bug``.
     """
 
     async def send_lane(campaign_id: int, lane: int) -> None:
         try:
             end = await run_lane(campaign_id, lane)
-        except Exception as error:  # noqa: BLE001 - nothing is swallowed: on_bug stops the campaign and tells the person
+        except Exception as error:
             log.exception("lane %s of campaign %s failed", lane, campaign_id)
             on_bug(campaign_id, error)
             return
         if end is LaneEnd.MORE:
             enqueue(campaign_id, lane)
 
-    actor: Any = dramatiq.actor(send_lane, broker=broker, queue_name=QUEUE, actor_name="send_lane")
+    actor: Any = dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name="send_lane")(send_lane)
 
     def enqueue(campaign_id: int, lane: int) -> None:
         actor.send(campaign_id, lane)

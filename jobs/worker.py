@@ -8,7 +8,9 @@ from types import TracebackType
 from dramatiq import Broker, Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
 
-THREADS = 8  # each running lane blocks one; lanes take turns, so this bounds campaigns sending at the same moment
+THREADS = (
+    8  # each running lane blocks one; lanes take turns, so this bounds campaigns sending at the same moment
+)
 
 
 class _CloseOnLoop(Middleware):

@@ -7,36 +7,58 @@ from typing import Annotated
 
 import typer
 
-Json = Annotated[bool, typer.Option("--json", help="One JSON object on standard output; all else goes to standard error.")]
+Json = Annotated[
+    bool, typer.Option("--json", help="One JSON object on standard output; all else goes to standard error.")
+]
 Lang = Annotated[str | None, typer.Option("--lang", help="Language of what you read: en, it or es.")]
 LedgerUrl = Annotated[
-    str | None, typer.Option("--ledger", help="Where everything is recorded, e.g. sqlite:////srv/sms/ledger.db")
+    str | None,
+    typer.Option("--ledger", help="Where everything is recorded, e.g. sqlite:////srv/sms/ledger.db"),
 ]
 GatewayName = Annotated[
     str | None,
-    typer.Option("--gateway", help="simulator, sandbox, production, or a base URL (https, or http on this machine)."),
+    typer.Option(
+        "--gateway", help="simulator, sandbox, production, or a base URL (https, or http on this machine)."
+    ),
 ]
-Rate = Annotated[int | None, typer.Option("--rate-per-minute", min=1, help="Requests a minute, over all processes.")]
-CampaignId = Annotated[int, typer.Argument(metavar="ID", help="The campaign's number, as `run` and `status` print it.")]
+Rate = Annotated[
+    int | None, typer.Option("--rate-per-minute", min=1, help="Requests a minute, over all processes.")
+]
+CampaignId = Annotated[
+    int, typer.Argument(metavar="ID", help="The campaign's number, as `run` and `status` print it.")
+]
 Yes = Annotated[bool, typer.Option("--yes", "-y", help="Answer the question before sending with yes.")]
 
-SpreadsheetFile = Annotated[Path, typer.Argument(metavar="FILE", help="A CSV, .xlsx, .xlsm, .xls or .ods file.")]
-SheetName = Annotated[str | None, typer.Option("--sheet", help="The worksheet to read; default: the first visible one.")]
-EncodingName = Annotated[str | None, typer.Option("--encoding", help="The CSV's encoding, when it is not recognised.")]
+SpreadsheetFile = Annotated[
+    Path, typer.Argument(metavar="FILE", help="A CSV, .xlsx, .xlsm, .xls or .ods file.")
+]
+SheetName = Annotated[
+    str | None, typer.Option("--sheet", help="The worksheet to read; default: the first visible one.")
+]
+EncodingName = Annotated[
+    str | None, typer.Option("--encoding", help="The CSV's encoding, when it is not recognised.")
+]
 LocaleName = Annotated[
     str | None, typer.Option("--locale", help="How dates and numbers are written in texts: it, es or en.")
 ]
 Region = Annotated[
     str | None, typer.Option("--default-region", help="Country of numbers written without prefix, e.g. IT.")
 ]
-PhoneColumn = Annotated[str | None, typer.Option("--phone-column", help="Heading of the column with the numbers.")]
-MessageColumn = Annotated[
-    str | None, typer.Option("--message-column", help="Heading of the column with the texts (sent as they are).")
+PhoneColumn = Annotated[
+    str | None, typer.Option("--phone-column", help="Heading of the column with the numbers.")
 ]
-SenderColumn = Annotated[str | None, typer.Option("--sender-column", help="Heading of the column with the senders.")]
+MessageColumn = Annotated[
+    str | None,
+    typer.Option("--message-column", help="Heading of the column with the texts (sent as they are)."),
+]
+SenderColumn = Annotated[
+    str | None, typer.Option("--sender-column", help="Heading of the column with the senders.")
+]
 MessageText = Annotated[
     str | None,
-    typer.Option("--message", "-m", help='The text, with columns as fields: "Hello {{ Name }}, see you on {{ Date }}."'),
+    typer.Option(
+        "--message", "-m", help='The text, with columns as fields: "Hello {{ Name }}, see you on {{ Date }}."'
+    ),
 ]
 MessageFile = Annotated[
     Path | None, typer.Option("--message-file", help="A UTF-8 file that holds the text, like --message.")
@@ -46,20 +68,37 @@ SenderName = Annotated[
 ]
 RouteName = Annotated[str | None, typer.Option("--route", help="Send everything through one route: ww.")]
 Gsm7 = Annotated[
-    bool, typer.Option("--gsm7", help="Replace characters that make texts dearer (È becomes E'); what changed is shown.")
+    bool,
+    typer.Option(
+        "--gsm7", help="Replace characters that make texts dearer (È becomes E'); what changed is shown."
+    ),
 ]
-SinglePart = Annotated[bool, typer.Option("--single-part", help="Leave out texts that need more than one part.")]
+SinglePart = Annotated[
+    bool, typer.Option("--single-part", help="Leave out texts that need more than one part.")
+]
 Duplicates = Annotated[
     str, typer.Option("--duplicates", help="Same text to the same number twice in the file: skip or keep.")
 ]
 Bundle = Annotated[
-    list[str] | None, typer.Option("--bundle", help="Prepaid parts of a route, e.g. IT=5000; may be repeated.")
+    list[str] | None,
+    typer.Option("--bundle", help="Prepaid parts of a route, e.g. IT=5000; may be repeated."),
 ]
 Wallet = Annotated[str | None, typer.Option("--wallet", help="Credit in the wallet, e.g. 20.00")]
-Prices = Annotated[Path | None, typer.Option("--prices", help="Your price book (TOML), see samples/prices.toml.")]
+Prices = Annotated[
+    Path | None, typer.Option("--prices", help="Your price book (TOML), see samples/prices.toml.")
+]
 Again = Annotated[bool, typer.Option("--again", help="Send even to people who already got this very text.")]
-MaxCost = Annotated[str | None, typer.Option("--max-cost", help="Never spend more than this on the campaign.")]
+MaxCost = Annotated[
+    str | None, typer.Option("--max-cost", help="Never spend more than this on the campaign.")
+]
 PreflightMode = Annotated[
     str, typer.Option("--preflight", help="Dry runs before sending: auto, all, sample:N or none (dangerous).")
 ]
-ReportDir = Annotated[Path | None, typer.Option("--report-dir", help="Folder for the report; default: beside the file.")]
+ReportDir = Annotated[
+    Path | None, typer.Option("--report-dir", help="Folder for the report; default: beside the file.")
+]
+DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Plan and screen only; nothing is sent.")]
+WithoutRefused = Annotated[
+    bool,
+    typer.Option("--without-refused", help="Leave out the rows whose text is forbidden and send the others."),
+]

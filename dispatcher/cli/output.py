@@ -42,7 +42,9 @@ class Output:
         if self.as_json:
             english = Wording("en").error(error)
             named = {name: getattr(error, name) for name in ("file", "sheet", "row", "column", "found")}
-            _write(sys.stdout, json.dumps({"error": {"code": error.code, **english, **named}}, default=_plain))
+            _write(
+                sys.stdout, json.dumps({"error": {"code": error.code, **english, **named}}, default=_plain)
+            )
         for line in error_lines(error, self.wording):
             _write(sys.stderr, line)
 
@@ -70,7 +72,9 @@ def _write(stream: Any, text: str) -> None:
         stream.write(text + "\n")
     except UnicodeEncodeError:
         # a console that cannot show a character gets a stand-in, not a traceback
-        stream.write(text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii") + "\n")
+        stream.write(
+            text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii") + "\n"
+        )
     stream.flush()
 
 

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import tomllib
 from collections.abc import Mapping
+from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from typing import Any
@@ -60,11 +61,22 @@ class Wording:
         """A whole number with the language's thousands separator (1,234 or 1.234)."""
         return f"{n:,}" if self.language == "en" else f"{n:,}".replace(",", ".")
 
+    def money(self, amount: Decimal, currency: str) -> str:
+        """An amount with at least two decimals and no needless zeros: 1,234.5678 EUR or 1.234,5678 EUR."""
+        digits = max(2, -int(amount.normalize().as_tuple().exponent)) if amount else 2
+        text = f"{amount:,.{digits}f}"
+        if self.language != "en":
+            text = text.translate(str.maketrans(",.", ".,"))
+        return f"{text} {currency}"
+
     def error(self, error: DispatcherError) -> dict[str, str | None]:
         """``message``, ``expected`` and ``hint`` of an error, None where the catalogue has none."""
         entry = _entries(self.language)["errors"][error.code]
         facts = {name: "" if value is None else value for name, value in error.facts().items()}
-        return {part: entry[part].format(**facts) if part in entry else None for part in ("message", "expected", "hint")}
+        return {
+            part: entry[part].format(**facts) if part in entry else None
+            for part in ("message", "expected", "hint")
+        }
 
     def reason(self, code: str) -> str:
         """The sentence for a row's reason code."""

@@ -1,0 +1,292 @@
+"""The plan: for every row of the file its recipient, text, route, parts and cost, or the reason why not.
+
+The work goes chunk by chunk over whole columns, in row order, and nothing but running totals stays in
+memory, so a file of any size can be planned.  What other systems know (who opted out, who already got this
+text) is asked through
+:class:`History`; planning itself touches no database and no network.
+"""
+
+from __future__ import annotations
+
+import itertools
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from hashlib import blake2b
+from typing import Any, Protocol
+
+import numpy as np
+import numpy.typing as npt
+import pandas as pd
+
+from dispatcher.campaign.columns import ColumnOptions, Columns, choose_columns
+from dispatcher.campaign.phones import read_phones
+from dispatcher.campaign.prices import Bill, Pricer
+from dispatcher.campaign.reasons import PlanStatus, Reason
+from dispatcher.campaign.routes import Route, routes
+from dispatcher.campaign.segments import MAX_PARTS, measure_column
+from dispatcher.campaign.senders import read_senders
+from dispatcher.campaign.sheet import Sheet, SheetChunk
+from dispatcher.campaign.substitution import to_gsm7_column
+from dispatcher.campaign.summary import PlanSummary
+from dispatcher.campaign.template import Template, TextColumn, compile_template, literal
+from dispatcher.errors import FileError
+
+Objects = npt.NDArray[Any]
+
+_STATUS = {
+    Reason.HIDDEN_BY_HAND: PlanStatus.HIDDEN,
+    Reason.HIDDEN_BY_FILTER: PlanStatus.HIDDEN,
+    Reason.DUPLICATE_IN_FILE: PlanStatus.DUPLICATE,
+    Reason.OPTED_OUT: PlanStatus.OPTED_OUT,
+    Reason.ALREADY_SENT: PlanStatus.ALREADY_SENT,
+}
+_SAMPLE_ROWS = 1_000
+
+
+class History(Protocol):
+    """What happened before this campaign, as far as planning must know it."""
+
+    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+        """Those of the recipients who must not be texted."""
+
+    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the guard keys whose text was sent, or may have been, within the guard days."""
+
+
+class NoHistory:
+    """A History that knows nothing: there is no ledger yet."""
+
+    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+        return set()
+
+    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+        return set()
+
+
+@dataclass(frozen=True)
+class PlanOptions:
+    """What the operator decided about a campaign; defaults are the commands' defaults."""
+
+    message: str | None = None
+    sender: str | None = None
+    columns: ColumnOptions = field(default_factory=ColumnOptions)
+    default_region: str = "IT"
+    route: Route | None = None
+    gsm7: bool = False
+    single_part: bool = False
+    keep_duplicates: bool = False
+    again: bool = False
+
+
+@dataclass(frozen=True)
+class PlanChunk:
+    """Some consecutive rows of the plan; every array has one entry per row.
+
+    ``status`` PlanStatus, ``reason`` Reason or None, ``detail`` the column a reason is about or None.
+    ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
+    unknown; ``parts`` is 0 where there is no text.  ``cost`` is Decimal, or None for a row that is not sent or
+    whose price nobody knows; ``phone`` is the cell as written.
+    """
+
+    rows: npt.NDArray[np.int64]
+    status: Objects
+    reason: Objects
+    detail: Objects
+    phone: Objects
+    recipient: Objects
+    country: Objects
+    repairs: npt.NDArray[np.uint16]
+    route: Objects
+    sender: Objects
+    text: Objects
+    encoding: Objects
+    parts: npt.NDArray[np.int32]
+    guard_key: Objects
+    cost: Objects
+
+
+def guard_key(recipient: str, text: str) -> bytes:
+    """The 16 bytes by which the same text to the same recipient is recognised, whatever its file is called."""
+    return blake2b(f"{recipient}\0{text}".encode(), digest_size=16).digest()
+
+
+class Planner:
+    """Plans one sheet.  Iterate :meth:`chunks` once, to its end; then :attr:`summary` and :meth:`bill` are complete.
+
+    Raises FileError or UsageError at construction when columns, template or sender cannot be settled.
+    """
+
+    def __init__(self, sheet: Sheet, options: PlanOptions, pricer: Pricer, history: History) -> None:
+        self.sheet = sheet
+        self.options = options
+        self._pricer = pricer
+        self._history = history
+        source = sheet.chunks()
+        first = next(source, None)
+        if first is None:
+            raise FileError("sheet_no_rows", file=sheet.path.name, sheet=sheet.name)
+        self._source: Iterator[SheetChunk] = itertools.chain([first], source)
+        self.template: Template | None = (
+            None if options.message is None else compile_template(options.message, sheet.headings)
+        )
+        self.columns: Columns = choose_columns(
+            sheet.headings,
+            first.cells.head(_SAMPLE_ROWS),
+            options.columns,
+            default_region=options.default_region,
+            has_template=self.template is not None,
+            file=sheet.path.name,
+            sheet=sheet.name,
+        )
+        self._seen: set[bytes] = set()
+        self.summary = PlanSummary(phone_column=self.columns.phone.heading)
+
+    def chunks(self) -> Iterator[PlanChunk]:
+        """The plan in row order."""
+        for chunk in self._source:
+            planned = self._plan(chunk)
+            self.summary.add(planned, chunk.cells)
+            yield planned
+
+    def bill(self) -> Bill:
+        """What the rows planned so far cost."""
+        return self._pricer.bill()
+
+    def _plan(self, chunk: SheetChunk) -> PlanChunk:
+        cells = chunk.cells
+        phones = read_phones(cells[self.columns.phone.heading], self.options.default_region)
+        texts = self._texts(cells)
+        text = texts.text
+        if self.options.gsm7:
+            text, changed = to_gsm7_column(text)
+            self.summary.add_substitutions(changed)
+        measured = measure_column(text)
+        sender_cells = cells[self.columns.sender.heading] if self.columns.sender else None
+        senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
+
+        verdict = _Verdict(chunk)
+        verdict.hidden()
+        verdict.problems()
+        verdict.valueless([self.columns.phone.heading], Reason.PHONE_FORMULA_WITHOUT_VALUE)
+        verdict.add(phones.reason, detail=self.columns.phone.heading)
+        verdict.valueless(self._text_headings(), Reason.TEXT_FORMULA_WITHOUT_VALUE)
+        verdict.add(texts.reason, details=texts.detail)
+        verdict.where(measured.parts > MAX_PARTS, Reason.TEXT_TOO_LONG)
+        if self.options.single_part:
+            verdict.where(measured.parts > 1, Reason.TEXT_MULTIPART)
+        verdict.add(sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None)
+        keys = self._exclude_known(verdict, phones.recipient, text)
+
+        ready = verdict.open()
+        route = routes(phones.country, self.options.route)
+        cost: Objects = np.full(len(chunk.rows), None, dtype=object)
+        priced = self._pricer.price(
+            chunk.rows[ready], route[ready], phones.country[ready], measured.parts[ready]
+        )
+        cost[ready] = priced.cost
+        return PlanChunk(
+            rows=chunk.rows,
+            status=verdict.status(),
+            reason=verdict.reason,
+            detail=verdict.detail,
+            phone=cells[self.columns.phone.heading].to_numpy(dtype=object),
+            recipient=phones.recipient,
+            country=phones.country,
+            repairs=phones.repairs,
+            route=route,
+            sender=senders,
+            text=text,
+            encoding=measured.encoding,
+            parts=measured.parts,
+            guard_key=keys,
+            cost=cost,
+        )
+
+    def _texts(self, cells: pd.DataFrame) -> TextColumn:
+        if self.template is not None:
+            return self.template.render(cells)
+        assert self.columns.message is not None  # choose_columns saw to it
+        return literal(cells[self.columns.message.heading])
+
+    def _text_headings(self) -> Sequence[str]:
+        if self.template is not None:
+            return self.template.fields
+        return [self.columns.message.heading] if self.columns.message else []
+
+    def _exclude_known(self, verdict: _Verdict, recipients: Objects, texts: Objects) -> Objects:
+        """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
+        gone = self._history.opted_out([recipients[i] for i in np.flatnonzero(verdict.open()).tolist()])
+        verdict.at(
+            (i for i in np.flatnonzero(verdict.open()).tolist() if recipients[i] in gone), Reason.OPTED_OUT
+        )
+
+        keys: Objects = np.full(len(recipients), None, dtype=object)
+        fresh: list[int] = []
+        repeated: list[int] = []
+        for i in np.flatnonzero(verdict.open()).tolist():
+            key = keys[i] = guard_key(recipients[i], texts[i])
+            if key in self._seen and not self.options.keep_duplicates:
+                repeated.append(i)
+            else:
+                self._seen.add(key)
+                fresh.append(i)
+        verdict.at(repeated, Reason.DUPLICATE_IN_FILE)
+        if not self.options.again:
+            sent = self._history.already_sent([keys[i] for i in fresh])
+            verdict.at((i for i in fresh if keys[i] in sent), Reason.ALREADY_SENT)
+        return keys
+
+
+def absent(values: Objects) -> npt.NDArray[np.bool_]:
+    """Which entries are None."""
+    mask: npt.NDArray[np.bool_] = pd.isna(values)
+    return mask
+
+
+class _Verdict:
+    """The first reason against each row of a chunk; later ones do not replace it."""
+
+    def __init__(self, chunk: SheetChunk) -> None:
+        self._chunk = chunk
+        self.reason: Objects = np.full(len(chunk.rows), None, dtype=object)
+        self.detail: Objects = np.full(len(chunk.rows), None, dtype=object)
+
+    def open(self) -> npt.NDArray[np.bool_]:
+        return absent(self.reason)
+
+    def where(self, mask: npt.NDArray[np.bool_], reason: Reason, detail: str | None = None) -> None:
+        hit = mask & self.open()
+        self.reason[hit] = reason
+        self.detail[hit] = detail
+
+    def at(self, positions: Iterator[int] | Sequence[int], reason: Reason) -> None:
+        for i in positions:
+            self.reason[i] = reason
+
+    def add(self, reasons: Objects, *, detail: str | None = None, details: Objects | None = None) -> None:
+        hit = ~absent(reasons) & self.open()
+        self.reason[hit] = reasons[hit]
+        self.detail[hit] = detail if details is None else details[hit]
+
+    def hidden(self) -> None:
+        self.where(self._chunk.hidden == 1, Reason.HIDDEN_BY_HAND)
+        self.where(self._chunk.hidden == 2, Reason.HIDDEN_BY_FILTER)
+
+    def problems(self) -> None:
+        if self._chunk.problems:
+            found = [self._chunk.problems.get(int(row)) for row in self._chunk.rows]
+            self.add(np.array(found, dtype=object))
+
+    def valueless(self, headings: Sequence[str], reason: Reason) -> None:
+        if not self._chunk.valueless:
+            return
+        for heading in headings:
+            mask = np.array([(int(row), heading) in self._chunk.valueless for row in self._chunk.rows])
+            self.where(mask, reason, heading)
+
+    def status(self) -> Objects:
+        return np.array([_status(reason) for reason in self.reason], dtype=object)
+
+
+def _status(reason: Reason | None) -> PlanStatus:
+    return PlanStatus.READY if reason is None else _STATUS.get(reason, PlanStatus.INVALID)

@@ -1,0 +1,117 @@
+"""All commands, and the one place where an exception becomes an exit code.
+
+Nothing heavy is imported here: ``--help`` must not pay for pandas.  Each command's module imports what it
+needs when it runs.
+"""
+
+from __future__ import annotations
+
+import sys
+import tempfile
+import traceback
+from collections.abc import Sequence
+from pathlib import Path
+
+import click
+import typer
+
+from dispatcher import __version__
+from dispatcher.cli import check, operate, optouts, run_command, simulate, sms, status
+from dispatcher.cli.output import Output
+from dispatcher.errors import DispatcherError, UsageError
+from dispatcher.wording import Wording
+
+EXIT_BUG = 70
+EXIT_INTERRUPTED = 130
+
+app = typer.Typer(
+    name="dispatcher",
+    help="Send a text to everyone in a spreadsheet: once, at the announced price, with one answer per row.",
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    no_args_is_help=False,
+)
+
+
+def _version(value: bool) -> None:
+    if value:
+        typer.echo(f"dispatcher {__version__}")
+        raise typer.Exit
+
+
+@app.callback(invoke_without_command=True)
+def _alone(
+    context: typer.Context,
+    version: bool = typer.Option(
+        False, "--version", callback=_version, is_eager=True, help="Print the version."
+    ),
+) -> None:
+    if context.invoked_subcommand is None:
+        words = Wording(language_of(sys.argv[1:]))
+        for step in ("try", "check", "live"):
+            typer.echo(words(f"first_steps.{step}"))
+
+
+check.register(app)
+run_command.register(app)
+operate.register(app)
+status.register(app)
+optouts.register(app)
+sms.register(app)
+simulate.register(app)
+
+
+def run(arguments: Sequence[str] | None = None) -> int:
+    """Run one command; gives the exit code.  No exception and no traceback leaves this function."""
+    args = list(sys.argv[1:] if arguments is None else arguments)
+    output = Output(as_json="--json" in args, wording=Wording(language_of(args)))
+    try:
+        outcome = app(args=args, prog_name="dispatcher", standalone_mode=False)
+    except DispatcherError as error:
+        output.error(error)
+        return error.exit_code
+    except click.exceptions.Abort:
+        return EXIT_INTERRUPTED
+    except click.ClickException as error:
+        command = (
+            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "dispatcher"
+        )
+        output.error(UsageError("usage", found=error.format_message(), command=command))
+        return UsageError.exit_code
+    except KeyboardInterrupt:
+        return EXIT_INTERRUPTED
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
+        output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
+        return EXIT_BUG
+    return outcome if isinstance(outcome, int) else 0
+
+
+def language_of(arguments: Sequence[str]) -> str:
+    """The language to speak before settings are loaded: the flag, the environment, then the machine's locale."""
+    import os
+
+    for position, argument in enumerate(arguments):
+        if argument.startswith("--lang="):
+            return argument.removeprefix("--lang=")
+        if argument == "--lang" and position + 1 < len(arguments):
+            return arguments[position + 1]
+    if chosen := os.environ.get("DISPATCHER_LANG"):
+        return chosen
+    return (os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "en")[:2]
+
+
+def _keep_traceback() -> Path:
+    # without values: a traceback's lines are code, its message may hold a number or a text
+    kind, error, trace = sys.exc_info()
+    lines = [*traceback.format_tb(trace), f"{kind.__name__ if kind else ''}\n"]
+    with tempfile.NamedTemporaryFile(
+        "w", prefix="dispatcher-", suffix=".log", delete=False, encoding="utf-8"
+    ) as log:
+        log.writelines(lines)
+        cause = error.__cause__ or error.__context__ if error else None
+        if cause:
+            log.writelines(
+                ["caused by:\n", *traceback.format_tb(cause.__traceback__), f"{type(cause).__name__}\n"]
+            )
+    return Path(log.name)

@@ -1,0 +1,161 @@
+"""How a campaign is shown: as the object that scripts read, and as lines for people."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import TYPE_CHECKING, Any
+
+from dispatcher.cli.output import Output
+from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
+from dispatcher.ledger.states import SENT
+from dispatcher.wording import Wording
+
+if TYPE_CHECKING:
+    from dispatcher.intake.launch import Landing
+
+C = CampaignState
+_SHOWN_ROWS = 10
+
+
+def campaign_values(ledger: Ledger, campaign: CampaignView) -> dict[str, Any]:
+    """A campaign as ``run``, ``resume`` and ``status ID`` print it with ``--json``."""
+    counts = ledger.queries.counts(campaign.id)
+    return {
+        "campaign": campaign.id,
+        "state": campaign.state.code,
+        "reason": campaign.state_reason,
+        "file": campaign.file_name,
+        "gateway": campaign.gateway,
+        "rows": campaign.rows,
+        "counts": {state.code: n for state, n in counts.items()},
+        "parts": campaign.parts,
+        "estimated_cost": campaign.estimated_cost,
+        "actual_cost": actual_cost(campaign, counts),
+        "unpriced_rows": campaign.unpriced_rows,
+        "currency": campaign.currency,
+        "report": campaign.report_path,
+        "seconds": seconds(campaign),
+    }
+
+
+def actual_cost(campaign: CampaignView, counts: dict[RowState, int]) -> Any:
+    """What the gateway has charged so far as it says; None when messages went out and no price is known at all."""
+    sent = sum(counts.get(state, 0) for state in SENT)
+    return None if sent and campaign.accepted_unpriced == sent else campaign.actual_cost
+
+
+def seconds(campaign: CampaignView) -> float | None:
+    """From the first send to the end, None before the first."""
+    if campaign.started_at is None:
+        return None
+    return round(((campaign.finished_at or campaign.updated_at) - campaign.started_at).total_seconds(), 3)
+
+
+def show_counts(output: Output, counts: dict[RowState, int]) -> None:
+    """One line per state that has rows."""
+    words = output.wording
+    width = max((len(words.number(n)) for n in counts.values()), default=1)
+    for state, n in counts.items():
+        output.say(f"  {words.number(n).rjust(width)}  {words(f'states.{state.code}')}")
+
+
+def show_campaigns(output: Output, campaigns: Sequence[CampaignView]) -> None:
+    """One line per campaign, newest first."""
+    words = output.wording
+    if not campaigns:
+        output.tell("status.none")
+    for campaign in campaigns:
+        output.tell(
+            "status.line",
+            campaign=campaign.id,
+            state=words(f"campaign_states.{campaign.state.code}"),
+            file=campaign.file_name,
+            rows=words.count("plan.rows", campaign.rows),
+            gateway=campaign.gateway,
+            at=campaign.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+        )
+
+
+def show_campaign(
+    output: Output, ledger: Ledger, campaign: CampaignView, counts: dict[RowState, int]
+) -> None:
+    """One campaign in full."""
+    words = output.wording
+    show_campaigns(output, [campaign])
+    if campaign.state_reason:
+        output.tell("status.reason", reason=state_reason(words, campaign.state_reason))
+    show_counts(output, counts)
+    show_cost(output, campaign, counts)
+    for row in ledger.queries.problems(campaign.id, _SHOWN_ROWS):
+        output.tell(
+            "status.problem",
+            row=row.row,
+            state=words(f"states.{row.state.code}"),
+            reason=words.reason(row.reason) if row.reason else "",
+        )
+    if campaign.report_path:
+        output.tell("run.report", path=campaign.report_path)
+
+
+def state_reason(words: Wording, reason: str) -> str:
+    """The words for why a campaign is where it is."""
+    return words(f"stops.{reason}")
+
+
+def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int]) -> None:
+    """What it cost so far beside what was estimated; nothing before the first message went out."""
+    words = output.wording
+    if not sum(counts.get(state, 0) for state in SENT):
+        return
+    actual, estimated = actual_cost(campaign, counts), campaign.estimated_cost
+    output.tell(
+        "run.cost",
+        actual=words("plan.unknown_cost") if actual is None else words.money(actual, campaign.currency),
+        estimated=words("plan.unknown_cost")
+        if estimated is None
+        else words.money(estimated, campaign.currency),
+    )
+    if campaign.accepted_unpriced and actual is not None:
+        output.say(words.count("run.unpriced", campaign.accepted_unpriced))
+
+
+def show_landing(output: Output, landing: Landing) -> None:
+    """Where a launch ended, and what to do next."""
+    campaign, words = landing.campaign, output.wording
+    output.say()
+    _show_state(output, landing)
+    show_counts(output, landing.counts)
+    if landing.dry_run:
+        return
+    show_cost(output, campaign, landing.counts)
+    if landing.counts.get(RowState.IN_DOUBT):
+        output.tell("run.in_doubt_hint")
+    if landing.report:
+        output.tell("run.report", path=landing.report.target)
+        if landing.report.why_rebuilt:
+            output.tell("run.report_rebuilt", why=words(f"rebuilt.{landing.report.why_rebuilt}"))
+
+
+def _show_state(output: Output, landing: Landing) -> None:
+    campaign, words = landing.campaign, output.wording
+    if landing.forbidden:
+        shown = ", ".join(str(row) for row in landing.forbidden[:_SHOWN_ROWS])
+        if len(landing.forbidden) > _SHOWN_ROWS:
+            shown += ", …"
+        rows = words.count("run.forbidden_row_list", len(landing.forbidden), list=shown)
+        output.tell(
+            "run.forbidden_dry_run" if landing.dry_run else "run.forbidden_rows",
+            rows=rows,
+            campaign=campaign.id,
+        )
+    elif landing.dry_run:
+        output.tell("run.dry_run_done")
+    elif campaign.state in (C.HELD, C.HALTED):
+        reason = state_reason(words, campaign.state_reason) if campaign.state_reason else ""
+        output.tell(f"run.{campaign.state.code}", campaign=campaign.id, reason=reason)
+    elif campaign.state in (C.PAUSED, C.FINISHED, C.WAITING):
+        output.tell(f"run.{campaign.state.code}", campaign=campaign.id)
+    else:
+        output.tell(
+            "run.elsewhere", campaign=campaign.id, state=words(f"campaign_states.{campaign.state.code}")
+        )

@@ -1,0 +1,93 @@
+"""``check FILE``: plan and price a spreadsheet; nothing is sent, nothing is written."""
+
+from __future__ import annotations
+
+import typer
+
+from dispatcher.cli import options as o
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "check",
+        help="Read, plan and price a spreadsheet. Example: dispatcher check clinic.xlsx --sender ClinicaSol",
+    )(check)
+
+
+def check(
+    file: o.SpreadsheetFile,
+    message: o.MessageText = None,
+    message_file: o.MessageFile = None,
+    sender: o.SenderName = None,
+    phone_column: o.PhoneColumn = None,
+    message_column: o.MessageColumn = None,
+    sender_column: o.SenderColumn = None,
+    sheet: o.SheetName = None,
+    encoding: o.EncodingName = None,
+    locale: o.LocaleName = None,
+    default_region: o.Region = None,
+    route: o.RouteName = None,
+    gsm7: o.Gsm7 = False,
+    single_part: o.SinglePart = False,
+    duplicates: o.Duplicates = "skip",
+    again: o.Again = False,
+    bundle: o.Bundle = None,
+    wallet: o.Wallet = None,
+    prices: o.Prices = None,
+    gateway: o.GatewayName = None,
+    ledger: o.LedgerUrl = None,
+    lang: o.Lang = None,
+    as_json: o.Json = False,
+) -> int:
+    """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
+    from dispatcher.application import Application
+    from dispatcher.cli.inputs import FileFlags, funds, plan_request
+    from dispatcher.cli.plan_view import is_clean, plan_values, show_plan
+    from dispatcher.cli.session import configure
+    from dispatcher.intake.planning import history_of, make_planner
+    from dispatcher.settings import choose_target
+
+    configuration, output = configure(
+        as_json,
+        gateway=gateway,
+        ledger=ledger,
+        lang=lang,
+        sender=sender,
+        default_region=default_region,
+        prices=prices,
+    )
+    flags = FileFlags(
+        file=file,
+        sheet=sheet,
+        encoding=encoding,
+        locale=locale,
+        phone_column=phone_column,
+        message_column=message_column,
+        sender_column=sender_column,
+        message=message,
+        message_file=message_file,
+        route=route,
+        gsm7=gsm7,
+        single_part=single_part,
+        duplicates=duplicates,
+        again=again,
+        bundle=bundle,
+        wallet=wallet,
+    )
+    settings = configuration.settings
+    request = plan_request(flags, settings)
+    with Application(configuration, output.wording) as application:
+        history = history_of(
+            application.existing_ledger(),
+            choose_target(configuration).name,
+            guard_days=settings.guard_days,
+            now=application.clock.now(),
+        )
+        planner = make_planner(request, application.price_book(), funds(flags, settings), history)
+        for _ in planner.chunks():
+            pass
+        bill = planner.bill()
+    show_plan(output, planner, bill)
+    output.result(plan_values(planner, bill))
+    return 0 if is_clean(planner) else 1

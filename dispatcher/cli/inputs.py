@@ -1,0 +1,109 @@
+"""From flags to the requests that the rest of the program understands."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from decimal import Decimal
+from pathlib import Path
+
+from dispatcher.campaign.columns import ColumnOptions
+from dispatcher.campaign.locale import Locale
+from dispatcher.campaign.phones import known_region
+from dispatcher.campaign.plan import PlanOptions
+from dispatcher.campaign.prices import Funds, parse_bundle, parse_money
+from dispatcher.campaign.routes import Route
+from dispatcher.errors import UsageError
+from dispatcher.intake.planning import PlanRequest
+from dispatcher.settings import Settings
+
+MAX_TEMPLATE_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class FileFlags:
+    """The flags of ``check`` and ``run`` about the file and its texts, as typed."""
+
+    file: Path
+    sheet: str | None
+    encoding: str | None
+    locale: str | None
+    phone_column: str | None
+    message_column: str | None
+    sender_column: str | None
+    message: str | None
+    message_file: Path | None
+    route: str | None
+    gsm7: bool
+    single_part: bool
+    duplicates: str
+    again: bool
+    bundle: list[str] | None
+    wallet: str | None
+
+
+def plan_request(flags: FileFlags, settings: Settings) -> PlanRequest:
+    """How the file is to be read and planned.  Raises UsageError for values outside a flag's range."""
+    if not known_region(settings.default_region):
+        raise UsageError("settings_region_unknown", found=settings.default_region)
+    return PlanRequest(
+        file=flags.file,
+        sheet=flags.sheet,
+        encoding=flags.encoding,
+        locale=_locale(flags.locale, settings),
+        options=PlanOptions(
+            message=_template(flags),
+            sender=settings.sender,
+            columns=ColumnOptions(flags.phone_column, flags.message_column, flags.sender_column),
+            default_region=settings.default_region,
+            route=_route(flags.route),
+            gsm7=flags.gsm7,
+            single_part=flags.single_part,
+            keep_duplicates=_choice("--duplicates", flags.duplicates, ("skip", "keep")) == "keep",
+            again=flags.again,
+        ),
+    )
+
+
+def funds(flags: FileFlags, settings: Settings) -> Funds:
+    """Bundles and wallet from flags, else from settings."""
+    texts = flags.bundle or [text for text in settings.bundles.replace(";", ",").split(",") if text.strip()]
+    wallet: Decimal | None = settings.wallet if flags.wallet is None else parse_money(flags.wallet)
+    return Funds(bundles=dict(parse_bundle(text.strip()) for text in texts), wallet=wallet)
+
+
+def money(text: str | None) -> Decimal | None:
+    """An amount as typed, 20.00 or 20,00."""
+    return None if text is None else parse_money(text)
+
+
+def _template(flags: FileFlags) -> str | None:
+    if flags.message_file is None:
+        return flags.message
+    if flags.message is not None:
+        raise UsageError("usage_contradiction", found="--message, --message-file")
+    path = flags.message_file
+    try:
+        if path.stat().st_size > MAX_TEMPLATE_BYTES:
+            raise UsageError("usage_message_file", file=str(path), found=f"{path.stat().st_size} bytes")
+        return path.read_text(encoding="utf-8-sig")
+    except (OSError, UnicodeDecodeError) as error:
+        raise UsageError("usage_message_file", file=str(path), found=type(error).__name__) from error
+
+
+def _locale(name: str | None, settings: Settings) -> Locale:
+    if name is not None:
+        return Locale(_choice("--locale", name, tuple(Locale)))
+    if settings.lang is not None:
+        return Locale(settings.lang)
+    return {"IT": Locale.IT, "ES": Locale.ES}.get(settings.default_region, Locale.EN)
+
+
+def _route(name: str | None) -> Route | None:
+    # IT and ES take numbers of their own country only; forcing them would make every other row a paid mistake
+    return None if name is None else Route(_choice("--route", name, (Route.WW.lower(),)).upper())
+
+
+def _choice(flag: str, value: str, allowed: tuple[str, ...]) -> str:
+    if value.casefold() not in {option.casefold() for option in allowed}:
+        raise UsageError("usage_choice", found=value, flag=flag, allowed=", ".join(allowed))
+    return next(option for option in allowed if option.casefold() == value.casefold())

@@ -1,0 +1,74 @@
+"""What ``run`` and ``resume`` share: open the house, launch, print where it ended, give the exit code."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+from dispatcher.application import Application
+from dispatcher.campaign.prices import Funds
+from dispatcher.cli.campaign_view import campaign_values, show_landing
+from dispatcher.cli.exits import exit_code
+from dispatcher.cli.inputs import FileFlags, funds
+from dispatcher.cli.output import Output
+from dispatcher.cli.terminal import Terminal
+from dispatcher.intake.launch import Landing, Launch, LaunchRequest, ResumeRequest
+from dispatcher.settings import Configuration, GatewayKind, choose_target
+
+
+def launch_file(
+    configuration: Configuration, output: Output, request: LaunchRequest, flags: FileFlags, *, yes: bool
+) -> int:
+    """Run a file; gives the exit code."""
+    announce_gateway(configuration, output)
+    return _launch(
+        configuration,
+        output,
+        funds(flags, configuration.settings),
+        lambda launch: launch.run(request),
+        yes=yes,
+    )
+
+
+def resume_campaign(
+    configuration: Configuration, output: Output, request: ResumeRequest, *, yes: bool
+) -> int:
+    """Resume a campaign; gives the exit code."""
+    announce_gateway(configuration, output)
+    return _launch(configuration, output, Funds({}, None), lambda launch: launch.resume(request), yes=yes)
+
+
+def announce_gateway(configuration: Configuration, output: Output) -> None:
+    """Say where texts would go, and who chose that."""
+    target = choose_target(configuration)
+    values: dict[str, Any] = {"url": target.base_url}
+    if target.kind is not GatewayKind.SIMULATOR:
+        values |= {
+            "gateway_origin": configuration.origin("gateway"),
+            "token_origin": configuration.origin("token"),
+        }
+    output.tell(f"run.gateway_{target.kind}", **values)
+
+
+def _launch(
+    configuration: Configuration,
+    output: Output,
+    money: Funds,
+    start: Callable[[Launch], Landing],
+    *,
+    yes: bool,
+) -> int:
+    with Application(configuration, output.wording) as application, Terminal(output, yes=yes) as terminal:
+        house = application.house(money)
+        landing = start(Launch(house, terminal))
+        values = campaign_values(house.ledger, landing.campaign)
+    terminal.close()
+    show_landing(output, landing)
+    output.result(
+        {**values, "report": _path(landing), "seconds": landing.seconds, **terminal.details(landing)}
+    )
+    return exit_code(landing)
+
+
+def _path(landing: Landing) -> str | None:
+    return str(landing.report.target) if landing.report else None

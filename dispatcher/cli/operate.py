@@ -1,0 +1,70 @@
+"""``resume``, ``pause``, ``cancel``: decisions about a campaign that is there."""
+
+from __future__ import annotations
+
+import typer
+
+from dispatcher.cli import options as o
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("resume", help="Go on with a campaign. Example: dispatcher resume 12")(resume)
+    app.command("pause", help="Send nothing more until `resume`. Example: dispatcher pause 12")(pause)
+    app.command(
+        "cancel", help="End a campaign; what was not sent never will be. Example: dispatcher cancel 12"
+    )(cancel)
+
+
+def resume(
+    campaign: o.CampaignId,
+    without_refused: o.WithoutRefused = False,
+    yes: o.Yes = False,
+    report_dir: o.ReportDir = None,
+    rate_per_minute: o.Rate = None,
+    gateway: o.GatewayName = None,
+    ledger: o.LedgerUrl = None,
+    lang: o.Lang = None,
+    as_json: o.Json = False,
+) -> int:
+    """Goes on exactly where the campaign stopped; exit codes as for `run`."""
+    from dispatcher.cli.launching import resume_campaign
+    from dispatcher.cli.session import configure
+    from dispatcher.intake.launch import ResumeRequest
+
+    configuration, output = configure(
+        as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
+    )
+    request = ResumeRequest(campaign, without_refused=without_refused, report_dir=report_dir)
+    return resume_campaign(configuration, output, request, yes=yes)
+
+
+def pause(
+    campaign: o.CampaignId, ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False
+) -> int:
+    """What is on its way is settled; nothing more is claimed."""
+    return _move("pause", campaign, ledger, lang, as_json)
+
+
+def cancel(
+    campaign: o.CampaignId, ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False
+) -> int:
+    """Rows that are ready become cancelled."""
+    return _move("cancel", campaign, ledger, lang, as_json)
+
+
+def _move(verb: str, campaign_id: int, ledger_url: str | None, lang: str | None, as_json: bool) -> int:
+    from dispatcher.application import Application
+    from dispatcher.cli.campaign_view import campaign_values
+    from dispatcher.cli.session import configure
+    from dispatcher.errors import UsageError
+
+    configuration, output = configure(as_json, ledger=ledger_url, lang=lang)
+    with Application(configuration, output.wording) as application:
+        ledger = application.required_ledger()
+        before = ledger.queries.campaign(campaign_id)
+        if not getattr(ledger.campaigns, verb)(campaign_id, application.clock.now()):
+            raise UsageError(f"campaign_cannot_{verb}", found=before.state.code, campaign=campaign_id)
+        output.tell(f"operate.{verb}", campaign=campaign_id)
+        output.result(campaign_values(ledger, ledger.queries.campaign(campaign_id)))
+    return 0

@@ -1,0 +1,91 @@
+"""``run FILE``: from a spreadsheet to sent messages and the report."""
+
+from __future__ import annotations
+
+import typer
+
+from dispatcher.cli import options as o
+
+
+def register(app: typer.Typer) -> None:
+    """Add the command."""
+    app.command(
+        "run", help="Plan, screen, ask, send, report. Example: dispatcher run clinic.xlsx --gateway sandbox"
+    )(run)
+
+
+def run(
+    file: o.SpreadsheetFile,
+    message: o.MessageText = None,
+    message_file: o.MessageFile = None,
+    sender: o.SenderName = None,
+    dry_run: o.DryRun = False,
+    yes: o.Yes = False,
+    preflight: o.PreflightMode = "auto",
+    max_cost: o.MaxCost = None,
+    phone_column: o.PhoneColumn = None,
+    message_column: o.MessageColumn = None,
+    sender_column: o.SenderColumn = None,
+    sheet: o.SheetName = None,
+    encoding: o.EncodingName = None,
+    locale: o.LocaleName = None,
+    default_region: o.Region = None,
+    route: o.RouteName = None,
+    gsm7: o.Gsm7 = False,
+    single_part: o.SinglePart = False,
+    duplicates: o.Duplicates = "skip",
+    again: o.Again = False,
+    bundle: o.Bundle = None,
+    wallet: o.Wallet = None,
+    prices: o.Prices = None,
+    report_dir: o.ReportDir = None,
+    rate_per_minute: o.Rate = None,
+    gateway: o.GatewayName = None,
+    ledger: o.LedgerUrl = None,
+    lang: o.Lang = None,
+    as_json: o.Json = False,
+) -> int:
+    """See the exit codes in the README."""
+    from dispatcher.cli.inputs import FileFlags, money, plan_request
+    from dispatcher.cli.launching import launch_file
+    from dispatcher.cli.session import configure
+    from dispatcher.intake.launch import LaunchRequest
+    from dispatcher.sending.preflight import PreflightChoice
+
+    configuration, output = configure(
+        as_json,
+        gateway=gateway,
+        ledger=ledger,
+        lang=lang,
+        sender=sender,
+        default_region=default_region,
+        prices=prices,
+        rate_per_minute=rate_per_minute,
+        max_cost=money(max_cost),
+    )
+    flags = FileFlags(
+        file=file,
+        sheet=sheet,
+        encoding=encoding,
+        locale=locale,
+        phone_column=phone_column,
+        message_column=message_column,
+        sender_column=sender_column,
+        message=message,
+        message_file=message_file,
+        route=route,
+        gsm7=gsm7,
+        single_part=single_part,
+        duplicates=duplicates,
+        again=again,
+        bundle=bundle,
+        wallet=wallet,
+    )
+    request = LaunchRequest(
+        plan=plan_request(flags, configuration.settings),
+        preflight=PreflightChoice.from_text(preflight),
+        dry_run=dry_run,
+        max_cost=configuration.settings.max_cost,
+        report_dir=report_dir,
+    )
+    return launch_file(configuration, output, request, flags, yes=yes)

@@ -1,0 +1,90 @@
+"""``status`` and ``report``: look back."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+import typer
+
+from dispatcher.cli import options as o
+
+OptionalId = Annotated[
+    int | None, typer.Argument(metavar="[ID]", help="The campaign's number; none lists them all.")
+]
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands."""
+    app.command("status", help="All campaigns, or one in full. Example: dispatcher status 12")(status)
+    app.command(
+        "report", help="Write a campaign's report again. Example: dispatcher report 12 --report-dir /tmp"
+    )(report)
+    app.command("health", help="Are ledger and settings usable? Example: dispatcher health")(health)
+
+
+def status(
+    campaign: OptionalId = None, ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False
+) -> int:
+    """Exit code 0 for the list; with an ID the code that `run` would give for the campaign's state."""
+    from dispatcher.application import Application
+    from dispatcher.cli.campaign_view import campaign_values, show_campaign, show_campaigns
+    from dispatcher.cli.exits import campaign_exit
+    from dispatcher.cli.session import configure
+
+    configuration, output = configure(as_json, ledger=ledger, lang=lang)
+    with Application(configuration, output.wording) as application:
+        opened = application.required_ledger() if campaign is not None else application.existing_ledger()
+        if campaign is None:
+            views = opened.queries.campaigns() if opened else []
+            show_campaigns(output, views)
+            output.result({"campaigns": [campaign_values(opened, view) for view in views] if opened else []})
+            return 0
+        assert opened is not None
+        view = opened.queries.campaign(campaign)
+        counts = opened.queries.counts(campaign)
+        show_campaign(output, opened, view, counts)
+        output.result(campaign_values(opened, view))
+        return campaign_exit(view.state, view.state_reason, counts)
+
+
+def report(
+    campaign: o.CampaignId,
+    report_dir: o.ReportDir = None,
+    ledger: o.LedgerUrl = None,
+    lang: o.Lang = None,
+    as_json: o.Json = False,
+) -> int:
+    """From the kept copy of the file and what the ledger knows now."""
+    from dispatcher.application import Application
+    from dispatcher.cli.campaign_view import campaign_values
+    from dispatcher.cli.session import configure
+
+    configuration, output = configure(as_json, ledger=ledger, lang=lang)
+    with Application(configuration, output.wording) as application:
+        opened = application.required_ledger()
+        view = opened.queries.campaign(campaign)
+        written = application.reporter(opened).write(view, report_dir, now=application.clock.now())
+        output.tell("run.report", path=written.target)
+        output.result(campaign_values(opened, opened.queries.campaign(campaign)))
+    return 0
+
+
+def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False) -> int:
+    """Opens the ledger (never creating one) and the pace; exit code 5 when one does not answer."""
+    from dispatcher.application import Application
+    from dispatcher.cli.session import configure
+
+    configuration, output = configure(as_json, ledger=ledger, lang=lang)
+    with Application(configuration, output.wording) as application:
+        opened = application.existing_ledger()
+        values = {
+            "ok": True,
+            "ledger": opened.url if opened else None,
+            "ledger_id": opened.id if opened else None,
+        }
+        if opened is None:
+            output.tell("health.no_ledger", ledger=configuration.settings.ledger)
+        else:
+            output.tell("health.ok", ledger=opened.url)
+        output.result(values)
+    return 0

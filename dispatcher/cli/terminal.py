@@ -1,0 +1,191 @@
+"""A launch as seen in a terminal: a live bar, or plain lines where there is no terminal, and one question."""
+
+from __future__ import annotations
+
+import sys
+import time
+from types import TracebackType
+from typing import Any
+
+from rich.console import Console
+from rich.live import Live
+from rich.text import Text
+
+from dispatcher.campaign.plan import Planner
+from dispatcher.campaign.prices import Bill
+from dispatcher.cli.output import Output
+from dispatcher.cli.plan_view import show_plan
+from dispatcher.errors import UsageError
+from dispatcher.intake.house import Progress, Question
+from dispatcher.intake.launch import Landing
+from dispatcher.ledger import CampaignView
+from dispatcher.sending.preflight import PreflightResult
+
+PLAIN_LINE_SECONDS = 5.0
+BAR_WIDTH = 24
+
+
+class Terminal:
+    """Implements :class:`dispatcher.intake.house.Watcher` on standard output (standard error with ``--json``)."""
+
+    def __init__(self, output: Output, *, yes: bool) -> None:
+        self._output = output
+        self._words = output.wording
+        self._yes = yes
+        self._console = Console(
+            file=sys.stderr if output.as_json else sys.stdout, highlight=False, markup=False
+        )
+        self._live: Live | None = None
+        self._last_line = 0.0
+        self._plan: dict[str, Any] = {}
+
+    def __enter__(self) -> Terminal:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Take the live bar away."""
+        if self._live is not None:
+            self._live.stop()
+            self._live = None
+
+    def going_on(self, campaign: CampaignView) -> None:
+        state = self._words(f"campaign_states.{campaign.state.code}")
+        self._output.tell("run.going_on", campaign=campaign.id, file=campaign.file_name, state=state)
+
+    def planned(self, planner: Planner, bill: Bill) -> None:
+        self.close()
+        show_plan(self._output, planner, bill)
+
+    def loading(self, rows: int) -> None:
+        if self._console.is_terminal:
+            self._show(self._words("run.loading", done=self._words.number(rows)))
+
+    def preflight_starts(self, result: PreflightResult) -> None:
+        self._output.say()
+        if not result.to_screen:
+            self._output.tell("run.preflight_known")
+            return
+        self._output.tell(
+            "run.preflight_start",
+            requests=self._words.count("run.requests", result.to_screen),
+            duration=self._duration(result.seconds or 0),
+        )
+
+    def preflight(self, result: PreflightResult) -> None:
+        self._progress(
+            self._words(
+                "run.preflight_progress",
+                done=self._words.number(result.done),
+                total=self._words.number(result.to_screen),
+            ),
+            result.done / max(1, result.to_screen),
+        )
+
+    def preflight_ends(self, result: PreflightResult) -> None:
+        self.close()
+        self._output.tell(
+            "run.preflight_done", screened=self._words.count("run.texts", result.done + result.remembered)
+        )
+        if result.refused:
+            self._output.say(self._words.count("run.preflight_refused", result.refused))
+        for disagreement in result.disagreements[:10]:
+            self._output.tell("run.disagreement", **vars(disagreement))
+        if len(result.disagreements) > 10:
+            self._output.tell("run.more_disagreements", n=self._words.number(len(result.disagreements)))
+
+    def warn(self, name: str) -> None:
+        self._output.warn(self._words(f"run.{name}"))
+
+    def confirm(self, question: Question) -> bool:
+        """Ask once; without a terminal to ask on, UsageError unless ``--yes`` answered."""
+        self._show_question(question)
+        if self._yes:
+            return True
+        if not sys.stdin.isatty():
+            raise UsageError("usage_needs_yes", campaign=question.campaign)
+        stream = sys.stderr if self._output.as_json else sys.stdout
+        stream.write(self._words("run.yes_no") + " ")
+        stream.flush()
+        answer = sys.stdin.readline().strip().casefold()
+        return answer in self._words("run.yes_answers").split()
+
+    def sending(self, progress: Progress) -> None:
+        rate = f"{progress.rate:.0f}" if progress.rate is not None else "…"
+        line = self._words(
+            "run.progress",
+            sent=self._words.number(progress.sent),
+            total=self._words.number(progress.total),
+            refused=self._words.number(progress.refused),
+            in_doubt=self._words.number(progress.in_doubt),
+            rate=rate,
+            left=self._duration(progress.left) if progress.left is not None else "…",
+        )
+        self._progress(line, 1 - progress.ready / max(1, progress.total))
+
+    def pausing(self) -> None:
+        self.close()
+        self._output.tell("run.pausing")
+
+    def details(self, landing: Landing) -> dict[str, Any]:
+        """What the command's JSON object says beyond the campaign."""
+        return {"dry_run": landing.dry_run, "forbidden_rows": list(landing.forbidden)}
+
+    def _show_question(self, question: Question) -> None:
+        words = self._words
+        self._output.say()
+        self._output.tell(
+            "run.question_from",
+            sender=question.sender or words("run.default_sender"),
+            row=question.row,
+            recipient=question.recipient,
+            parts=words.count("plan.parts", question.text_parts),
+        )
+        for line in question.text.splitlines():
+            self._output.say(f"  | {line}")
+        known = (
+            words.money(question.cost, question.currency)
+            if question.cost is not None
+            else words("plan.unknown_cost")
+        )
+        if question.unpriced_rows and question.cost is not None:
+            known += " " + words.count("plan.unpriced", question.unpriced_rows)
+        cap = (
+            words("run.question_cap", cap=words.money(question.max_cost, question.currency))
+            if question.max_cost is not None
+            else ""
+        )
+        self._output.tell(
+            "run.question",
+            messages=words.count("run.messages", question.messages),
+            people=words.count("run.people", question.people),
+            parts=words.count("plan.parts", question.parts),
+            gateway=question.gateway,
+            cost=known,
+            cap=cap,
+        )
+
+    def _progress(self, line: str, share: float) -> None:
+        if self._console.is_terminal:
+            filled = round(max(0.0, min(1.0, share)) * BAR_WIDTH)
+            self._show(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {line}")
+        elif time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS:
+            self._last_line = time.monotonic()
+            self._output.say(line)
+
+    def _show(self, line: str) -> None:
+        if self._live is None:
+            self._live = Live(console=self._console, auto_refresh=False, transient=True)
+            self._live.start()
+        self._live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+
+    def _duration(self, seconds: float) -> str:
+        if seconds < 60:
+            return self._words("run.seconds", n=max(1, round(seconds)))
+        if seconds < 5_400:
+            return self._words("run.minutes", n=round(seconds / 60))
+        return self._words("run.hours", n=round(seconds / 3_600, 1))

@@ -1,0 +1,93 @@
+"""Follow a campaign that is being sent: keep its lanes running, show how far it is, stop when asked.
+
+The ledger says how far a campaign is, never the queue; so following works the same whoever sends.
+"""
+
+from __future__ import annotations
+
+import threading
+import time
+from collections import deque
+from contextlib import suppress
+
+from dispatcher.errors import DispatcherError
+from dispatcher.intake.house import House, Progress, Sender, Watcher
+from dispatcher.ledger import CampaignState, RowState
+from dispatcher.ledger.states import SENT
+
+POLL_SECONDS = 0.2
+SWEEP_SECONDS = 1.0
+RATE_WINDOW = 25  # polls over which the shown rate is taken
+
+UNDER_WAY = frozenset({CampaignState.SENDING, CampaignState.WAITING})
+
+
+def follow(house: House, watcher: Watcher, campaign_id: int, stop: threading.Event) -> bool:
+    """Send the campaign until nothing is left that can be sent now; True when a person interrupted.
+
+    On the first Ctrl-C the campaign is paused and what is in flight is settled; a second one leaves at
+    once.  Raises what a lane failed with, after its rows are safe.
+    """
+    interrupted = False
+    with house.sender(stop) as sender:
+        try:
+            _until_idle(house, watcher, campaign_id, sender)
+        except KeyboardInterrupt:
+            interrupted = True
+            watcher.pausing()
+            house.ledger.campaigns.pause(campaign_id, house.clock.now())
+        finally:
+            stop.set()
+    if sender.failure is not None:
+        with suppress(DispatcherError):
+            house.ledger.campaigns.hold(campaign_id, "bug", house.clock.now())
+        raise sender.failure
+    house.ledger.campaigns.finish_if_done(campaign_id, house.clock.now())
+    return interrupted
+
+
+def _until_idle(house: House, watcher: Watcher, campaign_id: int, sender: Sender) -> None:
+    meter = _Meter()
+    next_sweep = 0.0
+    while sender.failure is None:
+        counts = house.ledger.queries.counts(campaign_id)
+        watcher.sending(meter.read(counts))
+        now = house.clock.now()
+        house.ledger.rows.doubt_expired(now)
+        state = house.ledger.campaigns.finish_if_done(campaign_id, now)
+        if state not in UNDER_WAY or not _open(counts):
+            return
+        if time.monotonic() >= next_sweep:
+            next_sweep = time.monotonic() + SWEEP_SECONDS
+            sender.enqueue(campaign_id)
+        time.sleep(POLL_SECONDS)
+
+
+def _open(counts: dict[RowState, int]) -> bool:
+    """True while something moves by itself; rows in doubt do not."""
+    return bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
+
+
+class _Meter:
+    """Turns counts into progress with a rate over the last seconds."""
+
+    def __init__(self) -> None:
+        self._seen: deque[tuple[float, int]] = deque(maxlen=RATE_WINDOW)
+
+    def read(self, counts: dict[RowState, int]) -> Progress:
+        sent = sum(counts.get(state, 0) for state in SENT)
+        refused, in_doubt = counts.get(RowState.REFUSED, 0), counts.get(RowState.IN_DOUBT, 0)
+        ready = counts.get(RowState.READY, 0) + counts.get(RowState.SENDING, 0)
+        done = sent + refused + in_doubt
+        self._seen.append((time.monotonic(), done))
+        (since, before), (now, after) = self._seen[0], self._seen[-1]
+        rate = (after - before) / (now - since) if now - since > 0.5 else None
+        return Progress(
+            total=done + ready,
+            sent=sent,
+            refused=refused,
+            in_doubt=in_doubt,
+            ready=ready,
+            rate=rate,
+            left=ready / rate if rate else None,
+        )

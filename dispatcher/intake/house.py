@@ -1,0 +1,107 @@
+"""What a launch works with, handed in by the composition root, and whom it talks to."""
+
+from __future__ import annotations
+
+import random
+import threading
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AbstractContextManager
+from dataclasses import dataclass
+from datetime import timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Protocol
+
+from dispatcher.campaign.plan import Planner
+from dispatcher.campaign.prices import Bill, Funds, PriceBook
+from dispatcher.ledger import CampaignView, Ledger
+from dispatcher.report.write import ReportWritten
+from dispatcher.sending.preflight import PreflightResult
+from dispatcher.sending.services import Clock, Services
+
+
+class Sender(Protocol):
+    """Running senders in this process."""
+
+    def enqueue(self, campaign_id: int) -> None:
+        """Start a lane of the campaign, unless one is running or queued."""
+
+    @property
+    def failure(self) -> BaseException | None:
+        """What a lane failed with, when that was no error of dispatcher's tree or left it unable to go on."""
+
+
+@dataclass(frozen=True)
+class House:
+    """The parts of the program, put together."""
+
+    ledger: Ledger
+    gateway: str
+    default_region: str
+    clock: Clock
+    owner: str
+    inputs: Path
+    book: PriceBook
+    funds: Funds
+    guard: timedelta
+    rng: random.Random
+    services: Callable[[], AbstractAsyncContextManager[Services]]
+    sender: Callable[[threading.Event], AbstractContextManager[Sender]]
+    write_report: Callable[[CampaignView, Path | None], ReportWritten]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a person says yes or no to, before anything real goes out."""
+
+    campaign: int
+    gateway: str
+    sender: str | None
+    row: int
+    recipient: str
+    text: str
+    text_parts: int
+    messages: int
+    people: int
+    parts: int
+    cost: Decimal | None
+    unpriced_rows: int
+    currency: str
+    max_cost: Decimal | None
+
+
+@dataclass(frozen=True)
+class Progress:
+    """How far a campaign is.  ``rate`` is messages a second lately, ``left`` seconds, None while unknown."""
+
+    total: int
+    sent: int
+    refused: int
+    in_doubt: int
+    ready: int
+    rate: float | None
+    left: float | None
+
+
+class Watcher(Protocol):
+    """Somebody who watches a launch: a terminal, a log."""
+
+    def going_on(self, campaign: CampaignView) -> None: ...
+
+    def planned(self, planner: Planner, bill: Bill) -> None: ...
+
+    def loading(self, rows: int) -> None: ...
+
+    def preflight_starts(self, result: PreflightResult) -> None: ...
+
+    def preflight(self, result: PreflightResult) -> None: ...
+
+    def preflight_ends(self, result: PreflightResult) -> None: ...
+
+    def warn(self, name: str) -> None: ...
+
+    def confirm(self, question: Question) -> bool: ...
+
+    def sending(self, progress: Progress) -> None: ...
+
+    def pausing(self) -> None: ...

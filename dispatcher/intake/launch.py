@@ -1,0 +1,273 @@
+"""THE path from a file to a started campaign, and from an interrupted campaign to its end.
+
+    plan -> write down -> preflight -> ask -> send and follow -> report
+
+Every way in (the command line, the watched folder, a schedule) goes through here.  Each step leaves a state
+in the ledger from which the next call goes on, so an interruption anywhere costs nothing but time.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import threading
+import time
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dispatcher.campaign.reasons import Reason
+from dispatcher.errors import Halted, UsageError
+from dispatcher.intake.follow import follow
+from dispatcher.intake.house import House, Question, Watcher
+from dispatcher.intake.loading import LoadRequest, identify, load_campaign
+from dispatcher.intake.planning import PlanRequest, history_of, make_planner
+from dispatcher.ledger import CampaignState, CampaignView, RowState
+from dispatcher.report.write import ReportWritten
+from dispatcher.sending.guards import Stop
+from dispatcher.sending.owners import is_dead
+from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice
+
+C = CampaignState
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """A file to be sent, and how far to go."""
+
+    plan: PlanRequest
+    preflight: PreflightChoice = field(default_factory=PreflightChoice)
+    dry_run: bool = False
+    max_cost: Decimal | None = None
+    report_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """A campaign to go on with."""
+
+    campaign_id: int
+    without_refused: bool = False
+    report_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a launch ended."""
+
+    campaign: CampaignView
+    counts: dict[RowState, int]
+    report: ReportWritten | None
+    seconds: float
+    interrupted: bool = False
+    dry_run: bool = False
+    forbidden: tuple[int, ...] = ()
+
+
+class Launch:
+    """Launches and resumes campaigns in one house, watched by one watcher."""
+
+    def __init__(self, house: House, watcher: Watcher) -> None:
+        self._house = house
+        self._watcher = watcher
+        self._ledger = house.ledger
+        self._stop = threading.Event()
+        self._started = time.monotonic()
+
+    def run(self, request: LaunchRequest) -> Landing:
+        """From a file to its report.
+
+        Goes on with a campaign of the same file that was interrupted.  Raises FileError, UsageError, Halted (the answer
+        was no) or Unreachable; what was reached until then is in the ledger.
+        """
+        self._tidy()
+        campaign = self._interrupted(request)
+        if campaign is None:
+            campaign = self._load(request)
+        else:
+            self._watcher.going_on(campaign)
+        if request.dry_run:
+            return self._dry_run(campaign, request.preflight)
+        return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
+
+    def resume(self, request: ResumeRequest) -> Landing:
+        """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
+        self._tidy()
+        campaign = self._ledger.queries.campaign(request.campaign_id)
+        if campaign.gateway != self._house.gateway:
+            raise UsageError("campaign_other_gateway", found=campaign.gateway, gateway=self._house.gateway)
+        if campaign.state in (C.FINISHED, C.CANCELLED, C.LOADING):
+            raise UsageError("campaign_not_resumable", found=campaign.state.code, campaign=campaign.id)
+        choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
+        self._watcher.going_on(campaign)
+        return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
+
+    def _tidy(self) -> None:
+        """What dead processes left: half-loaded plans are discarded, their open claims are in doubt."""
+        now = self._house.clock.now()
+        processes = self._ledger.processes.all()
+        alive = {p.owner for p in processes if p.lock_path is None or not is_dead(Path(p.lock_path))}
+        self._ledger.loading.discard_unfinished_loads(now, lambda owner: owner not in alive)
+        self._ledger.rows.doubt_dead(lambda owner: owner not in alive, now)
+        for process in processes:
+            if process.owner not in alive:
+                self._ledger.processes.forget(process.owner)
+        self._ledger.rows.doubt_expired(now)
+
+    def _interrupted(self, request: LaunchRequest) -> CampaignView | None:
+        identity = identify(request.plan)
+        return self._ledger.queries.open_campaign_for(
+            identity.sha256, identity.fingerprint, self._house.gateway
+        )
+
+    def _load(self, request: LaunchRequest) -> CampaignView:
+        house = self._house
+        now = house.clock.now()
+        history = history_of(self._ledger, house.gateway, guard_days=house.guard.days, now=now)
+        planner = make_planner(request.plan, house.book, house.funds, history)
+        load = LoadRequest(
+            request=request.plan,
+            identity=identify(request.plan),
+            gateway=house.gateway,
+            owner=house.owner,
+            inputs=house.inputs,
+            book=house.book,
+            max_cost=request.max_cost,
+            decisions=_decisions(request),
+        )
+        campaign_id = load_campaign(self._ledger, planner, load, now=now, progress=self._watcher.loading)
+        self._watcher.planned(planner, planner.bill())
+        return self._ledger.queries.campaign(campaign_id)
+
+    def _dry_run(self, campaign: CampaignView, choice: PreflightChoice) -> Landing:
+        forbidden = self._preflight(campaign, choice)
+        self._ledger.campaigns.planned_again(campaign.id, self._house.clock.now())
+        counts = self._ledger.queries.counts(campaign.id)
+        ended = self._ledger.queries.campaign(campaign.id)
+        # nothing of it was sent: the plan goes, the screenings stay
+        self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
+        return Landing(ended, counts, None, self._seconds(), dry_run=True, forbidden=forbidden)
+
+    def _go_on(
+        self,
+        campaign: CampaignView,
+        choice: PreflightChoice,
+        report_dir: Path | None,
+        *,
+        without_refused: bool,
+    ) -> Landing:
+        interrupted = False
+        forbidden: tuple[int, ...] = ()
+        try:
+            if campaign.state in (C.SENDING, C.WAITING):
+                interrupted = follow(self._house, self._watcher, campaign.id, self._stop)
+            elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
+                self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
+                self._ledger.campaigns.finish_if_done(campaign.id, self._house.clock.now())
+            else:
+                forbidden = self._preflight(campaign, choice)
+                if forbidden and without_refused:
+                    self._leave_out(campaign.id, forbidden)
+                    forbidden = ()
+                interrupted = self._send_or_hold(campaign, forbidden)
+        except KeyboardInterrupt:
+            self._ledger.campaigns.pause(campaign.id, self._house.clock.now())
+            interrupted = True
+        return self._land(campaign.id, report_dir, interrupted, forbidden)
+
+    def _preflight(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
+        """Screen what is not screened; gives the rows whose text is forbidden."""
+        self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
+        if choice.mode is Mode.NONE:
+            self._watcher.warn("preflight_none")
+            return ()
+        if choice.mode is Mode.SAMPLE:
+            self._watcher.warn("preflight_sample")
+        return asyncio.run(self._screen(campaign, choice))
+
+    async def _screen(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
+        async with self._house.services() as services:
+            preflight = Preflight(
+                services, campaign, choice, progress=self._watcher.preflight, rng=self._house.rng
+            )
+            try:
+                result = await preflight.run(self._watcher.preflight_starts)
+            except Halted as error:
+                now = self._house.clock.now()
+                self._ledger.campaigns.halt(campaign.id, str(error.params["stop"]), now)
+                raise
+        self._watcher.preflight_ends(result)
+        return tuple(result.forbidden)
+
+    def _send_or_hold(self, campaign: CampaignView, forbidden: tuple[int, ...]) -> bool:
+        """Ask unless it was approved before, then send and follow to the end; True when a person interrupted."""
+        now = self._house.clock.now()
+        question = self._question(campaign.id)
+        if forbidden:
+            self._ledger.campaigns.hold(campaign.id, str(Stop.PREFLIGHT_FORBIDDEN), now)
+            return False
+        if question is None:
+            self._ledger.campaigns.finish_if_done(campaign.id, now)
+            return False
+        if question.max_cost is not None and question.cost is not None and question.cost > question.max_cost:
+            self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
+            return False
+        if campaign.started_at is None and not self._watcher.confirm(question):
+            self._ledger.campaigns.planned_again(campaign.id, now)
+            raise Halted("usage_confirm_no", campaign=campaign.id)
+        self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
+        return follow(self._house, self._watcher, campaign.id, self._stop)
+
+    def _leave_out(self, campaign_id: int, forbidden: tuple[int, ...]) -> None:
+        self._ledger.rows.exclude(
+            campaign_id, forbidden, RowState.REFUSED, str(Reason.FORBIDDEN_TEXT), self._house.clock.now()
+        )
+
+    def _question(self, campaign_id: int) -> Question | None:
+        first = self._ledger.queries.first_ready(campaign_id)
+        if first is None:
+            return None
+        campaign = self._ledger.queries.campaign(campaign_id)
+        remaining = self._ledger.queries.remaining(campaign_id)
+        return Question(
+            campaign=campaign_id,
+            gateway=self._house.gateway,
+            sender=first.sender,
+            row=first.row,
+            recipient=first.recipient,
+            text=first.text,
+            text_parts=first.parts,
+            messages=remaining.rows,
+            people=remaining.people,
+            parts=remaining.parts,
+            cost=remaining.cost,
+            unpriced_rows=remaining.unpriced_rows,
+            currency=campaign.currency,
+            max_cost=campaign.max_cost,
+        )
+
+    def _land(
+        self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]
+    ) -> Landing:
+        campaign = self._ledger.queries.campaign(campaign_id)
+        report = self._house.write_report(campaign, report_dir)
+        return Landing(
+            campaign=self._ledger.queries.campaign(campaign_id),
+            counts=self._ledger.queries.counts(campaign_id),
+            report=report,
+            seconds=self._seconds(),
+            interrupted=interrupted,
+            forbidden=forbidden,
+        )
+
+    def _seconds(self) -> float:
+        return round(time.monotonic() - self._started, 3)
+
+
+def _decisions(request: LaunchRequest) -> dict[str, Any]:
+    """What a later process must know to go on with the campaign."""
+    return {
+        "preflight": str(request.preflight),
+        "single_part": request.plan.options.single_part,
+        "locale": str(request.plan.locale),
+    }

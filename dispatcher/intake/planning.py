@@ -1,0 +1,51 @@
+"""From a file and the operator's decisions to a planner: what ``check`` and ``run`` have in common."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from pathlib import Path
+
+from dispatcher.campaign.locale import Locale
+from dispatcher.campaign.plan import History, NoHistory, Planner, PlanOptions
+from dispatcher.campaign.prices import Funds, PriceBook, Pricer
+from dispatcher.campaign.sheet import open_sheet
+from dispatcher.ledger import Ledger
+
+
+@dataclass(frozen=True)
+class PlanRequest:
+    """A file and how it is to be read and planned."""
+
+    file: Path
+    sheet: str | None = None
+    encoding: str | None = None
+    locale: Locale = Locale.IT
+    options: PlanOptions = field(default_factory=PlanOptions)
+
+
+@dataclass(frozen=True)
+class LedgerHistory:
+    """What the ledger knows, for planning: opt-outs, and what one gateway was given since ``since``."""
+
+    ledger: Ledger
+    gateway: str
+    since: datetime
+
+    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+        return self.ledger.opt_outs.opted_out(recipients)
+
+    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+        return self.ledger.memory.guard_hits(self.gateway, None, guard_keys, self.since)
+
+
+def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: datetime) -> History:
+    """The history to plan with; without a ledger there is none."""
+    return NoHistory() if ledger is None else LedgerHistory(ledger, gateway, now - timedelta(days=guard_days))
+
+
+def make_planner(request: PlanRequest, book: PriceBook, funds: Funds, history: History) -> Planner:
+    """Open the file and settle columns and template.  Raises FileError or UsageError; nothing is touched."""
+    sheet = open_sheet(request.file, sheet=request.sheet, encoding=request.encoding, locale=request.locale)
+    return Planner(sheet, request.options, Pricer(book, funds), history)

@@ -1,0 +1,116 @@
+"""What sending needs from outside, as protocols; the composition root hands the real ones in."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import ParamSpec, Protocol, TypeVar
+
+from dispatcher.gateway.client import Page
+from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
+from dispatcher.gateway.outcomes import Verdict
+from dispatcher.ledger import Ledger
+
+P = ParamSpec("P")
+R = TypeVar("R")
+
+
+class Clock(Protocol):
+    """The two clocks of a machine, and waiting.  Monotonic time stops while a laptop sleeps; wall time does not."""
+
+    def now(self) -> datetime: ...
+
+    def monotonic(self) -> float: ...
+
+    async def sleep(self, seconds: float) -> None: ...
+
+
+class SystemClock:
+    """The machine's own clocks."""
+
+    def now(self) -> datetime:
+        return datetime.now(UTC)
+
+    def monotonic(self) -> float:
+        return time.monotonic()
+
+    async def sleep(self, seconds: float) -> None:
+        await asyncio.sleep(max(0.0, seconds))
+
+
+@dataclass(frozen=True)
+class Slots:
+    """When requests may start: seconds from now, ascending, perhaps none; then ``retry_in`` says when to ask again."""
+
+    offsets: Sequence[float]
+    retry_in: float
+
+
+class Pace(Protocol):
+    """The global limit.  Raises Unreachable when it cannot be asked: then nothing may be sent."""
+
+    @property
+    def rate(self) -> float | None:
+        """Slots a second, None when there is no limit."""
+
+    async def reserve(self, n: int) -> Slots:
+        """Up to ``n`` slots."""
+
+    async def slow_down(self, seconds: float) -> None:
+        """Nobody takes a slot for so long: the gateway said it is too much."""
+
+
+class Sms(Protocol):
+    """The gateway client, as far as sending needs it; each call is exactly one request."""
+
+    async def send(self, route: Route, request: SendRequest) -> Verdict: ...
+
+    async def send_otp(self, request: OtpRequest) -> Verdict: ...
+
+    async def messages(self, skip: int = 0, limit: int = 100) -> Page: ...
+
+    async def message(self, message_id: str) -> Message | None: ...
+
+
+class LedgerThread:
+    """The ledger for asynchronous code: every call runs on one thread of its own, so SQLite never blocks the event
+    loop.
+    """
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="ledger")
+
+    async def __call__(self, function: Callable[P, R], /, *args: P.args, **kwargs: P.kwargs) -> R:
+        loop = asyncio.get_running_loop()
+        return await loop.run_in_executor(self._thread, lambda: function(*args, **kwargs))
+
+    def close(self) -> None:
+        """End the thread after what it is doing."""
+        self._thread.shutdown(wait=True)
+
+
+@dataclass(frozen=True)
+class Services:
+    """Everything a sender works with."""
+
+    ledger: LedgerThread
+    gateway: Sms
+    pace: Pace
+    clock: Clock
+    owner: str
+    request_timeout: float = 30.0
+    callback_url: str | None = None
+
+    async def slot(self) -> None:
+        """Wait for one slot of the pace: every request takes one."""
+        while True:
+            slots = await self.pace.reserve(1)
+            if slots.offsets:
+                await self.clock.sleep(slots.offsets[0])
+                return
+            await self.clock.sleep(slots.retry_in)

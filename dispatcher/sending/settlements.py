@@ -1,0 +1,53 @@
+"""From an answer to what the ledger writes about the row."""
+
+from __future__ import annotations
+
+from datetime import datetime
+from decimal import Decimal
+
+from dispatcher.campaign.reasons import Reason
+from dispatcher.gateway.models import Message, Route
+from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.ledger import Accepted, ClaimedRow, InDoubt, NotSent, Refused, Settlement
+
+
+def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: datetime) -> Settlement:
+    """What the answer means for the row, whatever it means for the campaign."""
+    code = (
+        None
+        if verdict.code is None and verdict.http_status is None
+        else str(verdict.code or verdict.http_status)
+    )
+    match verdict.row:
+        case Outcome.ACCEPTED:
+            assert verdict.message is not None  # what an acceptance is
+            return _accepted(row, token, verdict.message, started)
+        case Outcome.REFUSED:
+            reason = Reason.FORBIDDEN_TEXT if verdict.forbidden else Reason.REFUSED_BY_GATEWAY
+            return Refused(
+                token=token, row=row.row, reason=str(reason), error_code=code, detail=verdict.detail
+            )
+        case Outcome.IN_DOUBT:
+            return InDoubt(token=token, row=row.row, error_code=code, detail=verdict.detail)
+        case _:
+            return NotSent(token=token, row=row.row)
+
+
+def _accepted(row: ClaimedRow, token: str, message: Message, started: datetime) -> Settlement:
+    return Accepted(
+        token=token,
+        row=row.row,
+        message_id=message.id,
+        sent_at=message.sent_at or message.created_at or started,
+        actual_cost=actual_cost(Route(row.route), message),
+        echoed=message.recipient == row.recipient and message.message == row.text,
+    )
+
+
+def actual_cost(route: Route, message: Message) -> Decimal | None:
+    """What the gateway says the message cost, None while it has not said so.
+
+    A worldwide price is 0 at first and filled in later: there, zero is not a price.
+    """
+    total = message.total_price
+    return None if route is Route.WW and not total else total
