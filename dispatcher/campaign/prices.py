@@ -1,0 +1,255 @@
+"""What a campaign costs before it is sent: price book, bundles and wallet, walked in row order.
+
+Bundles pay before the wallet, part by part.  A worldwide message to an Italian or Spanish number draws on the
+WW bundle first and then on that country's (the provider's own data says that it does).  A price nobody knows
+is None and counted, never zero.  All money is exact: Decimal, with as many decimals as the price book has.
+"""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from decimal import Decimal
+from typing import Any
+
+import numpy as np
+import pandas as pd
+
+from dispatcher.campaign.price_book import Funds, PriceBook, parse_bundle, parse_money
+
+__all__ = ["Bill", "Funds", "PriceBook", "PricedColumn", "Pricer", "RouteBill", "parse_bundle", "parse_money"]
+
+#: Countries whose bundles also pay for worldwide messages to them.
+_OWN_BUNDLE = ("IT", "ES")
+_WORLD = "WW"
+#: What the wallet must hold for each part of a worldwide message that no bundle covers.
+_WORLD_CREDIT_PER_PART = Decimal(1)
+#: Costs are summed up along the rows as whole numbers of this many decimals; price books have no more.
+_DECIMALS = 8
+
+Objects = np.ndarray[Any, Any]
+Integers = np.ndarray[Any, np.dtype[np.int64]]
+
+
+@dataclass(frozen=True, slots=True)
+class PricedColumn:
+    """Per row: ``cost`` (Decimal, 0 where bundles cover it all, None where the price is not known) and the
+    parts that bundles pay for (int32)."""
+
+    cost: Objects
+    bundle_parts: np.ndarray[Any, np.dtype[np.int32]]
+
+
+@dataclass(slots=True)
+class RouteBill:
+    """``cost`` is the sum of the known prices; ``unpriced_rows`` are those it leaves out."""
+
+    rows: int = 0
+    parts: int = 0
+    bundle_parts: int = 0
+    cost: Decimal = Decimal(0)
+    unpriced_rows: int = 0
+
+    def add(self, other: RouteBill) -> None:
+        """Count in more rows."""
+        self.rows += other.rows
+        self.parts += other.parts
+        self.bundle_parts += other.bundle_parts
+        self.cost += other.cost
+        self.unpriced_rows += other.unpriced_rows
+
+
+@dataclass(frozen=True)
+class Bill:
+    """What the rows priced so far cost; ``routes`` and ``countries`` have an entry for what has rows."""
+
+    currency: str
+    routes: Mapping[str, RouteBill]
+    countries: Mapping[tuple[str, str], RouteBill]
+    """By route and country."""
+    estimated_cost: Decimal
+    """The sum of the known prices."""
+    ceiling_cost: Decimal | None
+    """The same with the book's ceilings for its prices, where it has them; None when some row has neither."""
+    unpriced_rows: int
+    bundle_ends_at_row: Mapping[str, int]
+    """By route: the row that takes the last part of its bundle."""
+    wallet_from_row: int | None
+    """The first row that bundles do not cover entirely."""
+    wallet_from_row_by_route: Mapping[str, int]
+    wallet_short: bool | None
+    """None when it cannot be known: no wallet given, or it holds the known costs but not all are known."""
+    wallet_empty_at_row: int | None
+    """The first row that the wallet cannot pay."""
+    ww_minimum_credit: Decimal
+    """What the wallet must hold for the largest worldwide message that bundles do not cover entirely
+    (1 for each of its parts); 0 when there is none."""
+
+
+@dataclass
+class _Totals:
+    countries: dict[tuple[str, str], RouteBill] = field(default_factory=dict)
+    paid_parts: Counter[tuple[str, str]] = field(default_factory=Counter)
+    bundle_ends: dict[str, int] = field(default_factory=dict)
+    wallet_from: dict[str, int] = field(default_factory=dict)
+    wallet_empty_at: int | None = None
+    largest_world: int = 0
+
+
+class Pricer:
+    """Prices a campaign in row order, chunk by chunk, holding what is left of bundles and wallet."""
+
+    def __init__(self, book: PriceBook, funds: Funds) -> None:
+        self._book = book
+        self._funds = funds
+        self._left = dict(funds.bundles)
+        self._wallet = None if funds.wallet is None else _whole(funds.wallet)
+        self._totals = _Totals()
+
+    def price(self, rows: Objects, routes: Objects, countries: Objects, parts: Objects) -> PricedColumn:
+        """Price the next rows of the campaign that will be sent; ``rows`` are their row numbers."""
+        rows, parts = rows.astype(np.int64), parts.astype(np.int64)
+        route_codes, route_names = _codes(routes)
+        country_codes, country_names = _codes(countries)
+        pairs = route_codes * len(country_names) + country_codes
+        names = {
+            int(pair): (route_names[pair // len(country_names)], country_names[pair % len(country_names)])
+            for pair in np.unique(pairs)
+        }
+        covered = self._draw_on_bundles(rows, pairs, names, parts)
+        rest = parts - covered
+        cost, whole = self._costs(pairs, names, rest)
+        self._charge_wallet(rows, whole)
+        self._count(rows, pairs, names, parts, rest)
+        return PricedColumn(cost, covered.astype(np.int32))
+
+    def _draw_on_bundles(
+        self, rows: Integers, pairs: Integers, names: Mapping[int, tuple[str, str]], parts: Integers
+    ) -> Integers:
+        """The parts of each row that bundles pay for.
+
+        Each bundle is walked by itself: WW first, since what it leaves open goes on to the country's bundle.
+        """
+        rest = parts.copy()
+        for bundle in (_WORLD, *_OWN_BUNDLE):
+            if self._left.get(bundle, 0) == 0:
+                continue
+            asking = np.isin(pairs, [pair for pair, name in names.items() if bundle in _bundles(*name)])
+            asked = np.where(asking, rest, 0)
+            before = np.cumsum(asked) - asked
+            taken = np.clip(self._left[bundle] - before, 0, asked)
+            rest -= taken
+            self._left[bundle] -= int(taken.sum())
+            if self._left[bundle] == 0:
+                self._totals.bundle_ends[bundle] = int(rows[np.flatnonzero(taken)[-1]])
+        return parts - rest
+
+    def _costs(
+        self, pairs: Integers, names: Mapping[int, tuple[str, str]], rest: Integers
+    ) -> tuple[Objects, Integers]:
+        """Each row's cost, and the same as a whole number (0 where not known) to sum up along the rows."""
+        width = int(rest.max(initial=0)) + 1
+        combinations, which = np.unique(pairs * width + rest, return_inverse=True)
+        costs = np.empty(len(combinations), dtype=object)
+        for position, combination in enumerate(combinations.tolist()):
+            open_parts = combination % width
+            price = self._book.price(*names[combination // width])
+            costs[position] = Decimal(0) if not open_parts else None if price is None else price * open_parts
+        whole = np.array([0 if cost is None else _whole(cost) for cost in costs], dtype=np.int64)
+        return costs[which], whole[which]
+
+    def _charge_wallet(self, rows: Integers, whole: Integers) -> None:
+        if self._wallet is None:
+            return
+        if self._totals.wallet_empty_at is None:
+            empty = np.flatnonzero(np.cumsum(whole) > self._wallet)
+            if len(empty):
+                self._totals.wallet_empty_at = int(rows[empty[0]])
+        self._wallet -= int(whole.sum())
+
+    def _count(
+        self,
+        rows: Integers,
+        pairs: Integers,
+        names: Mapping[int, tuple[str, str]],
+        parts: Integers,
+        rest: Integers,
+    ) -> None:
+        for pair, name in names.items():
+            here = pairs == pair
+            self._count_country(name, rows[here], parts[here], rest[here])
+
+    def _count_country(self, name: tuple[str, str], rows: Integers, parts: Integers, rest: Integers) -> None:
+        totals, route = self._totals, name[0]
+        price = self._book.price(*name)
+        unpaid = np.flatnonzero(rest)
+        all_parts, open_parts = int(parts.sum()), int(rest.sum())
+        counted = RouteBill(
+            rows=len(rows),
+            parts=all_parts,
+            bundle_parts=all_parts - open_parts,
+            cost=Decimal(0) if price is None else price * open_parts,
+            unpriced_rows=len(unpaid) if price is None else 0,
+        )
+        totals.countries.setdefault(name, RouteBill()).add(counted)
+        totals.paid_parts[name] += open_parts
+        if len(unpaid):
+            first = int(rows[unpaid[0]])
+            totals.wallet_from[route] = min(first, totals.wallet_from.get(route, first))
+            if route == _WORLD:
+                totals.largest_world = max(totals.largest_world, int(parts[unpaid].max()))
+
+    def bill(self) -> Bill:
+        """The bill of all rows priced so far."""
+        totals = self._totals
+        routes: dict[str, RouteBill] = {}
+        for (route, _), of_country in sorted(totals.countries.items()):
+            routes.setdefault(route, RouteBill()).add(of_country)
+        cost = sum((route.cost for route in routes.values()), Decimal(0))
+        unpriced = sum(route.unpriced_rows for route in routes.values())
+        return Bill(
+            currency=self._book.currency,
+            routes=routes,
+            countries=dict(sorted(totals.countries.items())),
+            estimated_cost=cost,
+            ceiling_cost=self._ceiling_cost(),
+            unpriced_rows=unpriced,
+            bundle_ends_at_row=dict(totals.bundle_ends),
+            wallet_from_row=min(totals.wallet_from.values(), default=None),
+            wallet_from_row_by_route=dict(totals.wallet_from),
+            wallet_short=self._short(cost, unpriced),
+            wallet_empty_at_row=totals.wallet_empty_at,
+            ww_minimum_credit=_WORLD_CREDIT_PER_PART * totals.largest_world,
+        )
+
+    def _short(self, cost: Decimal, unpriced: int) -> bool | None:
+        if self._funds.wallet is None:
+            return None
+        if cost > self._funds.wallet:
+            return True
+        return None if unpriced else False
+
+    def _ceiling_cost(self) -> Decimal | None:
+        total = Decimal(0)
+        for name, parts in self._totals.paid_parts.items():
+            ceiling = self._book.ceiling(*name)
+            limit = self._book.price(*name) if ceiling is None else ceiling
+            if limit is None and parts:
+                return None
+            total += (limit or Decimal(0)) * parts
+        return total
+
+
+def _bundles(route: str, country: str) -> tuple[str, ...]:
+    return (route, country) if route == _WORLD and country in _OWN_BUNDLE else (route,)
+
+
+def _codes(values: Objects) -> tuple[Integers, list[str]]:
+    """The values as positions in the list of the different ones; a missing value is the empty name."""
+    codes, names = pd.factorize(np.asarray(values, dtype=object))
+    return np.where(codes < 0, len(names), codes).astype(np.int64), [*map(str, names), ""]
+
+
+def _whole(money: Decimal) -> int:
+    return int(money.scaleb(_DECIMALS))

@@ -1,0 +1,162 @@
+"""Replacing the few characters that turn 160 characters into 70: ``--gsm7``, and what it would save.
+
+A text is replaced as a whole or not at all: only when every character outside GSM-7 has a substitute a
+reader would accept, and the text takes no more parts afterwards.  Anything else (an emoji, a Cyrillic name)
+keeps the text in UCS-2, where substitutes would cost legibility and save nothing.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+
+from dispatcher.campaign.alphabet import OFFENDING
+from dispatcher.campaign.segments import count_parts
+
+#: (characters, what stands for each of them)
+_GROUPS: tuple[tuple[str, str], ...] = (
+    ("\u2018\u2019\u201a\u201b\u2032\u02bc", "'"),  # curly quotes, prime, letter apostrophe
+    ("\u00b4\u0060\u2039\u203a", "'"),  # accents standing alone, single angle quotes
+    ("\u201c\u201d\u201e\u201f\u2033\u00ab\u00bb", '"'),
+    ("\u2010\u2011\u2012\u2013\u2014\u2015\u2212\u2022\u00b7\u2043", "-"),  # hyphens, dashes, minus, bullets
+    ("\u00a0\u1680\u2000\u2001\u2002\u2003\u2004\u2005\u2006\u2007", " "),  # spaces that do not break, ...
+    ("\u2008\u2009\u200a\u202f\u205f\u3000\t", " "),  # ... or are wide or thin
+    ("\u2028\u2029\u0085\u000b", "\n"),
+    ("\u200b\u200c\u200d\u2060\ufeff\u00ad\ufe0e\ufe0f", ""),  # zero width, soft hyphen, variation selectors
+    ("\u200e\u200f\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069", ""),  # direction marks
+)
+_SINGLE = {
+    "À": "A'", "È": "E'", "Ì": "I'", "Ò": "O'", "Ù": "U'",
+    "…": "...", "‥": "..", "⁄": "/", "∕": "/", "÷": ":", "×": "x", "±": "+/-", "≤": "<=", "≥": ">=",
+    "ª": "a", "º": "o", "°": "o", "²": "^2", "³": "^3", "¹": "^1", "¼": " 1/4", "½": " 1/2", "¾": " 3/4",
+    "™": "(TM)", "©": "(C)", "®": "(R)", "№": "No", "→": "->", "←": "<-", "¦": "|", "¢": "c",
+    "œ": "oe", "Œ": "OE", "ł": "l", "Ł": "L", "đ": "d", "Đ": "D", "ð": "d", "Ð": "D", "þ": "th", "Þ": "Th",
+    "ı": "i", "ŀ": "l", "Ŀ": "L", "ħ": "h", "Ħ": "H", "ẞ": "SS",
+}  # fmt: skip
+_TABLE = {character: group[1] for group in _GROUPS for character in group[0]} | _SINGLE
+
+
+@lru_cache(maxsize=4096)
+def substitute(character: str) -> str | None:
+    """What stands for ``character`` in GSM-7, or None when nothing sensible does.
+
+    Beyond the table: a Latin letter loses its accent (á -> a), a fullwidth form or a ligature becomes its
+    plain letters, and an accent that composes with nothing goes.
+    """
+    if character in _TABLE:
+        return _TABLE[character]
+    if "\u0300" <= character <= "\u036f":
+        return ""
+    name = unicodedata.name(character, "")
+    if not name.startswith(("LATIN ", "FULLWIDTH ")):
+        return None
+    base = "".join(c for c in unicodedata.normalize("NFKD", character) if not unicodedata.combining(c))
+    return base if base and base != character and OFFENDING.search(base) is None else None
+
+
+def to_gsm7(text: str) -> str:
+    """``text`` (NFC) with substitutes where that makes the whole of it GSM-7, otherwise unchanged (NFC)."""
+    text = unicodedata.normalize("NFC", text)
+    replaced = _replaced(text, set(OFFENDING.findall(text)))
+    return text if replaced is None else replaced
+
+
+def to_gsm7_column(texts: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Counter[tuple[str, str]]]:
+    """:func:`to_gsm7` of every row (None stays None), and how often each character was replaced by which."""
+    changed: Counter[tuple[str, str]] = Counter()
+    result = texts.copy()
+    for position, text in enumerate(texts.tolist()):
+        if not isinstance(text, str) or (text.isascii() and OFFENDING.search(text) is None):
+            continue
+        composed = unicodedata.normalize("NFC", text)
+        found = Counter(OFFENDING.findall(composed))
+        replaced = _replaced(composed, found)
+        result[position] = composed if replaced is None else replaced
+        if replaced is not None:
+            for character, times in found.items():
+                changed[character, substitute(character) or ""] += times
+    return result, changed
+
+
+def _replaced(text: str, found: Iterable[str]) -> str | None:
+    """The replaced text, or None where there is nothing to replace, no way to, or nothing gained."""
+    replaced = text
+    for character in found:
+        plain = substitute(character)
+        if plain is None:
+            return None
+        replaced = replaced.replace(character, plain)
+    # A row of long substitutes can outgrow what UCS-2 needed; a text of nothing else would vanish.
+    if not replaced.strip() or replaced is text or count_parts(replaced) > count_parts(text):
+        return None
+    return replaced
+
+
+@dataclass
+class CharacterSavings:
+    """One character outside GSM-7: the ``rows`` it stands in, the ``parts`` ``--gsm7`` would save on them.
+
+    ``substitute`` is None for a character that has none.  A row with several such characters counts for each:
+    these figures do not add up to the totals.
+    """
+
+    substitute: str | None
+    rows: int = 0
+    parts: int = 0
+
+
+@dataclass
+class Savings:
+    """What ``--gsm7`` would save: ``parts`` fewer on ``rows``, of ``ucs2_rows`` with ``ucs2_parts`` now."""
+
+    rows: int = 0
+    parts: int = 0
+    ucs2_rows: int = 0
+    ucs2_parts: int = 0
+    characters: dict[str, CharacterSavings] = field(default_factory=dict)
+
+    def add(self, text: str, parts: int) -> None:
+        """Count one text (NFC) in that takes ``parts`` now; a text in GSM-7 changes nothing."""
+        found = set(OFFENDING.findall(text))
+        if not found:
+            return
+        replaced = _replaced(text, found)
+        saved = 0 if replaced is None else parts - count_parts(replaced)
+        self.rows += saved > 0
+        self.parts += saved
+        self.ucs2_rows += 1
+        self.ucs2_parts += parts
+        for character in found:
+            self._of(character).rows += 1
+            self._of(character).parts += saved
+
+    def merge(self, other: Savings) -> None:
+        """Count in what another chunk of the campaign found."""
+        self.rows += other.rows
+        self.parts += other.parts
+        self.ucs2_rows += other.ucs2_rows
+        self.ucs2_parts += other.ucs2_parts
+        for character, more in other.characters.items():
+            self._of(character).rows += more.rows
+            self._of(character).parts += more.parts
+
+    def _of(self, character: str) -> CharacterSavings:
+        known = self.characters.get(character)
+        if known is None:
+            known = self.characters[character] = CharacterSavings(substitute(character))
+        return known
+
+
+def savings(texts: np.ndarray[Any, Any], parts: np.ndarray[Any, Any]) -> Savings:
+    """What ``--gsm7`` would save on these rows; rows without text count for nothing."""
+    found = Savings()
+    for text, count in zip(texts.tolist(), parts.tolist(), strict=True):
+        if isinstance(text, str) and not (text.isascii() and OFFENDING.search(text) is None):
+            found.add(unicodedata.normalize("NFC", text), count)
+    return found

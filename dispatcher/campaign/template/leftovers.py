@@ -1,0 +1,87 @@
+"""What must never reach a phone: unfilled placeholders, spreadsheet errors, a program's word for nothing."""
+
+from __future__ import annotations
+
+import re
+import unicodedata
+from collections.abc import Iterable, Mapping
+
+#: Error values as Excel shows them in English, Italian, Spanish, French and German.
+ERROR_CELLS = (
+    "#N/A", "#REF!", "#VALUE!", "#DIV/0!", "#NAME?", "#NUM!", "#NULL!", "#SPILL!", "#CALC!", "#FIELD!",
+    "#BLOCKED!", "#CONNECT!", "#UNKNOWN!", "#BUSY!", "#PYTHON!", "#GETTING_DATA",
+    "#N/D", "#RIF!", "#VALORE!", "#NOME?", "#NULLO!", "#ESPANSIONE!",
+    "#¡REF!", "#¡VALOR!", "#VALOR!", "#¡DIV/0!", "#¿NOMBRE?", "#NOMBRE?", "#¡NUM!", "#¡NULO!", "#NULO!",
+    "#¡DESBORDAMIENTO!", "#¡CALC!",
+    "#VALEUR!", "#NOM?", "#NOMBRE!", "#NUL!", "#PROPAGATION!",
+    "#NV", "#WERT!", "#BEZUG!", "#ZAHL!", "#ÜBERLAUF!",
+)  # fmt: skip
+
+#: A cheap look before the exact one: a text without any of these holds no placeholder and no error.
+_SIGNS = ("{{", "}}", "{%", "«", "#", "Err:")
+_ERRORS = "|".join(re.escape(error) for error in sorted(ERROR_CELLS, key=len, reverse=True))
+_PLACEHOLDER = re.compile(rf"\{{\{{|\}}\}}|\{{%|«[^»\n]*»|(?:{_ERRORS})(?!\w)|\bErr:5\d\d\b")
+_WORD = re.compile(r"\b(?:nan|NaN|None|NaT)\b")
+_WHOLE = frozenset({"nan", "NaN", "None", "NaT", "null", "NULL", "(null)", "<NA>"})
+
+#: Whitespace and characters of no width: what a text or a value of nothing else looks like to a reader.
+_INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u00ad"
+_BLANKS = _INVISIBLE + "".join(map(chr, range(0x3001))).translate(
+    {code: None for code in range(0x3001) if not chr(code).isspace()}
+)
+
+
+def clean(value: object) -> str:
+    """A cell as text without blanks around it; a missing one (None, NaN, NA) is empty."""
+    if not isinstance(value, str):
+        return ""
+    return value.strip() if value.isascii() else value.strip(_BLANKS)
+
+
+def tidy(text: str) -> str:
+    """The text as it is sent: line ends LF, composed form (NFC), no blanks around it."""
+    if "\r" in text:
+        text = text.replace("\r\n", "\n").replace("\r", "\n")
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip(_BLANKS)
+
+
+def placeholder(text: str) -> str | None:
+    """The first placeholder or spreadsheet error in ``text``."""
+    found = _PLACEHOLDER.search(text)
+    return found[0] if found else None
+
+
+def nothing_word(text: str) -> str | None:
+    """The first word in ``text`` by which programs say nothing (nan, None, NaT, or all of it null)."""
+    if text in _WHOLE:
+        return text
+    found = _WORD.search(text)
+    return found[0] if found else None
+
+
+def may_hold_placeholder(texts: Iterable[str]) -> bool:
+    """False only when :func:`placeholder` finds nothing in any of the texts."""
+    joined = "\n".join(texts)
+    return any(sign in joined for sign in _SIGNS)
+
+
+def may_hold_nothing_word(values: Iterable[str]) -> bool:
+    """False only when :func:`nothing_word` finds nothing in any of the values."""
+    values = list(values)
+    return not _WHOLE.isdisjoint(values) or _WORD.search("\n".join(values)) is not None
+
+
+def left_over(text: str, values: Mapping[str, str]) -> tuple[bool, str | None]:
+    """Whether a rendered text may not be sent, and the heading of the value that is to blame.
+
+    ``values`` are those the template uses.  A word such as None counts only where a value brought it in: the
+    template's own words are the author's.
+    """
+    if placeholder(text):
+        blamed = (heading for heading, value in values.items() if placeholder(value))
+        return True, next(blamed, None)
+    for heading, value in values.items():
+        word = nothing_word(value)
+        if word and word.casefold() in text.casefold():
+            return True, heading
+    return False, None
