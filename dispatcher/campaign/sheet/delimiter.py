@@ -29,15 +29,21 @@ def detect_delimiter(sample: str, at_end: bool) -> str:
     for delimiter in DELIMITERS:
         records, _ = RecordParser(delimiter).parse(sample, at_end, limit=_SAMPLE_RECORDS)
         rows = [record for record in records if not is_blank(record.fields)]
-        if not rows:
-            continue
-        width = len(rows[0].fields)
-        share = sum(record.readable and _fits(record.fields, width) for record in rows) / len(rows)
-        # one lonely row that a heading's comma splits in two says nothing: half of the rows must agree
-        score = (width > 1 and share >= 0.5, share, width)
-        if score > best_score:
-            best, best_score = delimiter, score
+        if rows:
+            score = _score(rows, delimiter)
+            if score > best_score:
+                best, best_score = delimiter, score
     return best
+
+
+def _score(rows: Sequence[Record], delimiter: str) -> tuple[bool, float, int]:
+    """(whether this separates columns, share of rows as wide as the heading row, its width)."""
+    width = len(rows[0].fields)
+    share = sum(record.readable and _fits(record.fields, width) for record in rows) / len(rows)
+    separates = width > 1
+    if delimiter == ",":  # also a decimal and a mark in sentences: a comma in the heading alone says nothing
+        separates = separates and sum(len(record.fields) > 1 for record in rows) * 2 >= len(rows)
+    return separates, share, width
 
 
 def usual_width(records: Sequence[Record], heading_width: int) -> int:

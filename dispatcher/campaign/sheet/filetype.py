@@ -139,6 +139,8 @@ def _zip_kind(path: Path) -> SheetKind:
         ValueError,
     ) as error:
         raise FileError("sheet_broken", file=str(path)) from error
+    if "encrypted-package" in names:  # OpenDocument, the newer way
+        raise FileError("sheet_password", file=str(path))
     if "opendocument.spreadsheet" in mimetype:
         return SheetKind.ODS
     if "xl/workbook.xml" in names:

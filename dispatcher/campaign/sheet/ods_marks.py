@@ -35,7 +35,7 @@ def ods_marks(archive: zipfile.ZipFile, sheet: str) -> Marks:
                 break
         else:
             parser.close()
-    except (SAXParseException, DefusedXmlException, KeyError) as error:
+    except (SAXParseException, DefusedXmlException, LookupError, ValueError) as error:
         raise NotAWorkbook(sheet) from error
     return handler.marks
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from dispatcher.campaign.locale import Locale, render
@@ -18,6 +19,7 @@ from dispatcher.errors import FileError
 
 _SAMPLE_CHARACTERS = 256 << 10
 _SAMPLE_RECORDS = 1000
+_CONTENT = re.compile(r"[^\s\0;,|\"]")
 
 
 def open_sheet(
@@ -59,17 +61,17 @@ def _open_csv(path: Path, stamp: Stamp, sheet: str | None, encoding: str | None,
 
 
 def _csv_layout(path: Path, encoding: str) -> tuple[CsvLayout, Headings]:
-    sample, at_end = "", False
-    for text, last in csv_text(path, encoding):
-        sample, at_end = sample + text, last
-        if len(sample) >= _SAMPLE_CHARACTERS and sample.strip('\0 \t\r\n\v\f;,|"'):
-            break
+    sample, at_end = _sample(path, encoding)
+    if _CONTENT.search(sample) is None:
+        raise FileError("sheet_blank", file=str(path))
     announced = sep_line(sample)
     delimiter, skipped = announced if announced is not None else (detect_delimiter(sample, at_end), 0)
     records, _ = RecordParser(delimiter).parse(sample[skipped:], at_end)
     heading_row = next(
         (number for number, record in enumerate(records, 1) if not is_blank(record.fields)), None
     )
+    if heading_row is None and not at_end:
+        raise FileError("sheet_line_too_long", file=str(path), row=len(records) + 1)
     if heading_row is None:
         raise FileError("sheet_blank", file=str(path))
     heading = records[heading_row - 1]
@@ -80,6 +82,18 @@ def _csv_layout(path: Path, encoding: str) -> tuple[CsvLayout, Headings]:
     if width < headings.needed:
         width = headings.width
     return CsvLayout(encoding, delimiter, skipped, heading_row, width), headings
+
+
+def _sample(path: Path, encoding: str) -> tuple[str, bool]:
+    """The beginning of the text, long enough to hold the heading row; True when it is all there is."""
+    sample = ""
+    for text, last in csv_text(path, encoding):
+        sample += text
+        content = _CONTENT.search(sample)
+        if content is not None or last:
+            wanted = _SAMPLE_CHARACTERS + (0 if content is None else content.start())
+            return sample[:wanted], last and len(sample) <= wanted
+    return sample, True
 
 
 def _only_nul(record: Record) -> bool:

@@ -73,7 +73,7 @@ class RecordParser:
     def _record(self, text: str, start: int, at_end: bool) -> tuple[Record, int]:
         line_end, following = _line(text, start, at_end)
         line = text[start:line_end]
-        if '"' not in line:
+        if not line.startswith('"') and f'{self.delimiter}"' not in line:  # no quote opens anything
             return Record(line.split(self.delimiter), "\0" not in line), following
         try:
             fields, following = self._quoted(text, start, at_end)

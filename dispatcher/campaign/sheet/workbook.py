@@ -26,7 +26,7 @@ from dispatcher.campaign.sheet.filetype import Stamp
 from dispatcher.campaign.sheet.marks import MOST_CELLS, Marks
 from dispatcher.campaign.sheet.model import SheetChunk, SheetKind
 from dispatcher.campaign.sheet.ods_marks import ods_marks
-from dispatcher.campaign.sheet.xls import XlsSheet
+from dispatcher.campaign.sheet.xls import XlsBook
 from dispatcher.campaign.sheet.xlsx_marks import NotAWorkbook, xlsx_marks
 from dispatcher.errors import FileError
 
@@ -111,15 +111,23 @@ def open_worksheet(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
     Raises FileError: ``sheet_zip_bomb``, ``sheet_broken``, ``sheet_password``, ``sheet_no_visible``,
     ``sheet_not_in_file``, ``sheet_too_large``.
     """
-    if kind is not SheetKind.XLS:
-        check_archive(path)
+    return _open_xls(path, asked) if kind is SheetKind.XLS else _open_package(path, kind, asked)
+
+
+def _open_xls(path: Path, asked: str | None) -> Worksheet:
+    book = XlsBook(path)
+    name, others = _choose(path, book.names, book.visible, asked)
+    sheet = book.sheet(name)
+    return Worksheet(name, others, 0, _without_covered(sheet.rows, sheet.merged, 0), sheet.marks)
+
+
+def _open_package(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
+    check_archive(path)
     book = _calamine(path, lambda: CalamineWorkbook.from_path(path))
     try:
-        name, others = _choose(path, book, asked)
-        if kind is SheetKind.XLS:
-            old = XlsSheet(path, name)
-            merged_rows = _without_covered(old.rows, old.merged, 0)
-            return Worksheet(name, others, 0, merged_rows, old.marks)
+        sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
+        visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
+        name, others = _choose(path, [sheet.name for sheet in sheets], visible, asked)
         marks = _marks(path, kind, name)
         sheet = _calamine(path, lambda: book.get_sheet_by_name(name))
     finally:
@@ -131,21 +139,21 @@ def open_worksheet(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
     return Worksheet(name, others, left, rows, marks)
 
 
-def _choose(path: Path, book: CalamineWorkbook, asked: str | None) -> tuple[str, tuple[str, ...]]:
-    sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-    visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
-    if asked is None:
-        if not visible:
-            raise FileError("sheet_no_visible", file=str(path))
-        name = visible[0]
-    else:
-        # a hidden worksheet is read when a person names it; names differ in more than case in every program
-        names = {sheet.name.strip().casefold(): sheet.name for sheet in sheets}
-        found = names.get(asked.strip().casefold())
-        if found is None:
+def _choose(
+    path: Path, names: Sequence[str], visible: Sequence[str], asked: str | None
+) -> tuple[str, tuple[str, ...]]:
+    """(the worksheet to read, the other visible ones)."""
+    if asked is not None:
+        # a hidden worksheet is read when a person names it; no program has names that differ only in case
+        by_name = {name.strip().casefold(): name for name in names}
+        chosen = by_name.get(asked.strip().casefold())
+        if chosen is None:
             raise FileError("sheet_not_in_file", file=str(path), found=asked, sheets=", ".join(visible))
-        name = found
-    return name, tuple(other for other in visible if other != name)
+    elif visible:
+        chosen = visible[0]
+    else:
+        raise FileError("sheet_no_visible", file=str(path))
+    return chosen, tuple(other for other in visible if other != chosen)
 
 
 def _marks(path: Path, kind: SheetKind, name: str) -> Marks:

@@ -1,4 +1,8 @@
-"""Old .xls workbooks, through xlrd: calamine tells neither their error cells nor their hidden rows."""
+"""Old .xls workbooks, through xlrd alone.
+
+Calamine tells neither their error cells nor their hidden rows, and a damaged .xls can make it ask for 500 GB and
+abort the whole process, which nobody can catch.
+"""
 
 from __future__ import annotations
 
@@ -6,6 +10,7 @@ import datetime as dt
 import io
 import struct
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import xlrd
@@ -20,8 +25,7 @@ _DAMAGE = (
     xlrd.compdoc.CompDocError,
     struct.error,
     AssertionError,
-    IndexError,
-    KeyError,
+    LookupError,  # also an encoding that does not exist
     TypeError,
     ValueError,
     OverflowError,
@@ -31,19 +35,35 @@ _DAMAGE = (
 )
 
 
-class XlsSheet:
-    """One worksheet of an .xls file: typed rows from row 1 on, and its marks."""
+class XlsBook:
+    """An .xls file: the names of its worksheets, and each as an :class:`XlsSheet`."""
 
-    def __init__(self, path: Path, name: str) -> None:
+    def __init__(self, path: Path) -> None:
         """Raises FileError: ``sheet_password``, ``sheet_broken``."""
-        try:
+        self._path = path
+        with told_as_broken(path):
             self._book = xlrd.open_workbook(
                 path, formatting_info=True, on_demand=True, ragged_rows=True, logfile=io.StringIO()
             )
-            self._sheet = self._book.sheet_by_name(name)
-        except _DAMAGE as error:
-            code = "sheet_password" if "encrypted" in str(error).lower() else "sheet_broken"
-            raise FileError(code, file=str(path)) from error
+            names: list[str] = self._book.sheet_names()
+            # the sheet objects tell it too, but only after reading all their cells
+            hidden: list[int] = self._book._sheet_visibility
+        self.names = names
+        self.visible = [name for name, how in zip(names, hidden, strict=True) if how == 0]
+
+    def sheet(self, name: str) -> XlsSheet:
+        """Raises FileError ``sheet_broken``."""
+        with told_as_broken(self._path):
+            return XlsSheet(self._path, self._book, self._book.sheet_by_name(name))
+
+
+class XlsSheet:
+    """One worksheet of an .xls file: typed rows from row 1 on, and its marks."""
+
+    def __init__(self, path: Path, book: xlrd.Book, sheet: xlrd.sheet.Sheet) -> None:
+        self._path = path
+        self._book = book
+        self._sheet = sheet
         self.marks = self._marks()
 
     @property
@@ -52,10 +72,14 @@ class XlsSheet:
         return [((top, left), (below - 1, right - 1)) for top, below, left, right in self._sheet.merged_cells]
 
     def rows(self) -> Iterator[list[object]]:
-        """Typed rows, all of the same width."""
+        """Typed rows, all of the same width.
+
+        Raises FileError ``sheet_broken``.
+        """
         width = self._sheet.ncols
         for number in range(self._sheet.nrows):
-            row = [self._value(cell) for cell in self._sheet.row(number)]
+            with told_as_broken(self._path):
+                row = [self._value(cell) for cell in self._sheet.row(number)]
             yield row + [""] * (width - len(row))
 
     def _value(self, cell: xlrd.sheet.Cell) -> object:
@@ -87,11 +111,17 @@ class XlsSheet:
     def _filters(self) -> Iterator[tuple[int, int]]:
         """Rows under the sheet's filters: Excel keeps them as a hidden built-in name."""
         for name in self._book.name_obj_list:
-            if (
-                name.builtin
-                and name.name == "_FilterDatabase"
-                and name.scope == self._sheet.number
-                and name.result
-            ):
-                for reference in name.result.value or ():
+            here = name.builtin and name.name == "_FilterDatabase" and name.scope == self._sheet.number
+            if here and name.result is not None and isinstance(name.result.value, list):
+                for reference in name.result.value:
                     yield reference.coords[2] + 1, reference.coords[3]
+
+
+@contextmanager
+def told_as_broken(path: Path) -> Iterator[None]:
+    """What xlrd raises on damage, as one FileError."""
+    try:
+        yield
+    except _DAMAGE as error:
+        code = "sheet_password" if "encrypted" in str(error).lower() else "sheet_broken"
+        raise FileError(code, file=str(path)) from error

@@ -22,9 +22,12 @@ from dispatcher.campaign.sheet.marks import Marks
 
 _ROOT = re.compile(rb"<(?:(\w+):)?worksheet\b")
 _ATTRIBUTE = re.compile(rb'\s(r|t|hidden)\s*=\s*["\']([^"\']*)["\']')
-_WIDE = re.compile(rb'\sr="([A-Z]{2,3})[0-9]+"[^>/]*><[^/]')
+# beyond column Z or row 999,999: within, the grid is small whatever the references say
+_FAR_OUT = re.compile(rb'\sr=["\'](?:[A-Z]{2,}|[A-Z][0-9]{7,})')
+_FILLED = re.compile(rb'\sr=["\']([A-Z]+)([0-9]+)["\'][^>/]*><[^/]')
 _REFERENCE = re.compile(r"\$?[A-Z]+\$?(\d+):\$?[A-Z]+\$?(\d+)")
 _LAST_OF_ONE_LETTER = 25
+_LONGEST_CELL_TAG = 200
 _LONGEST_PIECE = 256 << 20  # one row, or all that follows the rows (hyperlinks, formats)
 
 
@@ -47,6 +50,8 @@ def xlsx_marks(archive: zipfile.ZipFile, sheet: str) -> Marks:
     for block in member_blocks(archive, part):
         scan.feed(block)
     scan.finish()
+    if scan.far_out:
+        _measure(scan.marks, member_blocks(archive, part))
     scan.marks.filter_rows([*scan.filters, *_table_filters(archive, part)])
     return scan.marks
 
@@ -55,7 +60,8 @@ class _Scan:
     """Reads worksheet XML block by block, whole rows at a time."""
 
     def __init__(self, untrusted_zeros: bool) -> None:
-        self.marks = Marks()
+        self.marks = Marks(last_column=_LAST_OF_ONE_LETTER)
+        self.far_out = False
         self.filters: list[tuple[int, int]] = []
         self._no_values = ("", "0") if untrusted_zeros else ("",)
         self._rest = b""
@@ -89,8 +95,7 @@ class _Scan:
     def _rows(self, data: bytes, patterns: _Patterns) -> None:
         marks = self.marks
         careful = b't="e"' in data or patterns.formula in data or b"t='e'" in data
-        wide = max((_column(letters) for letters in set(_WIDE.findall(data))), default=_LAST_OF_ONE_LETTER)
-        marks.last_column = max(marks.last_column, wide)
+        self.far_out = self.far_out or _FAR_OUT.search(data) is not None
         starts = list(patterns.row.finditer(data))
         for index, found in enumerate(starts):
             attributes = _attributes(found.group(1))
@@ -136,6 +141,17 @@ class _Patterns:
         self.cell = re.compile(b"<" + p + rb"c\b([^>]*?)(?:/>|>(.*?)</" + p + rb"c\s*>)", re.DOTALL)
         self.value = re.compile(b"<" + p + rb"v\b[^>]*>([^<]*)<")
         self.auto_filter = re.compile(b"<" + p + rb'autoFilter\b[^>]*\sref="([^"]*)"')
+
+
+def _measure(marks: Marks, blocks: Iterable[bytes]) -> None:
+    """How far out filled cells are by their own references, which is what the cell reader goes by."""
+    rest = b""
+    for block in blocks:
+        data = rest + block
+        for letters, row in _FILLED.findall(data):
+            marks.last_column = max(marks.last_column, _column(letters))
+            marks.last_row = max(marks.last_row, int(row))
+        rest = data[-_LONGEST_CELL_TAG:]
 
 
 def _attributes(raw: bytes) -> dict[str, str]:
@@ -190,7 +206,7 @@ def _relations(archive: zipfile.ZipFile, part: str) -> Iterable[tuple[str, str, 
 def _xml(archive: zipfile.ZipFile, part: str) -> Element:
     try:
         root: Element = fromstring(archive.read(part))
-    except (ParseError, DefusedXmlException) as error:
+    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
         raise NotAWorkbook(part) from error
     return root
 
