@@ -5,6 +5,7 @@ from __future__ import annotations
 import mmap
 import stat
 import zipfile
+import zlib
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -14,6 +15,16 @@ from dispatcher.errors import FileError
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")
 _ZIP = (b"PK\x03\x04", b"PK\x05\x06", b"PK\x07\x08")
 _HEAD_BYTES = 4096
+_DAMAGE = (
+    zipfile.BadZipFile,
+    zlib.error,
+    OSError,
+    EOFError,
+    NotImplementedError,
+    RuntimeError,
+    KeyError,
+    ValueError,
+)
 
 _OTHER_KINDS = (
     (b"%PDF", "PDF"),
@@ -129,15 +140,7 @@ def _zip_kind(path: Path) -> SheetKind:
             mimetype = (
                 archive.read("mimetype")[:100].decode("ascii", "replace") if "mimetype" in names else ""
             )
-    except (
-        zipfile.BadZipFile,
-        OSError,
-        EOFError,
-        NotImplementedError,
-        RuntimeError,
-        KeyError,
-        ValueError,
-    ) as error:
+    except _DAMAGE as error:
         raise FileError("sheet_broken", file=str(path)) from error
     if "encrypted-package" in names:  # OpenDocument, the newer way
         raise FileError("sheet_password", file=str(path))

@@ -204,8 +204,9 @@ def _relations(archive: zipfile.ZipFile, part: str) -> Iterable[tuple[str, str, 
 
 
 def _xml(archive: zipfile.ZipFile, part: str) -> Element:
+    content = archive.read(part)  # KeyError when there is no such part
     try:
-        root: Element = fromstring(archive.read(part))
+        root: Element = fromstring(content)
     except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
         raise NotAWorkbook(part) from error
     return root
