@@ -1,1 +1,75 @@
 """What happened: states, schema, every write as a guarded transition, every read, and the pace in SQL."""
+
+from dispatcher.ledger.deliveries import Recorded
+from dispatcher.ledger.halts import Stop
+from dispatcher.ledger.journal import Event
+from dispatcher.ledger.ledger import Ledger
+from dispatcher.ledger.optouts import OptOut
+from dispatcher.ledger.pace import NoPace, Reservation, SqlitePace
+from dispatcher.ledger.processes import Process
+from dispatcher.ledger.queries import DoubtfulRow, MoneyView, Progress, Remaining, ReportRow
+from dispatcher.ledger.records import (
+    ROW_COLUMNS,
+    Absent,
+    Accepted,
+    CampaignView,
+    Claim,
+    ClaimedRow,
+    ClaimRequest,
+    Decided,
+    DeliveryReport,
+    Found,
+    InDoubt,
+    NewCampaign,
+    NotSent,
+    Refused,
+    Resolution,
+    Settled,
+    Settlement,
+    Totals,
+)
+from dispatcher.ledger.screenings import DistinctText, Screening
+from dispatcher.ledger.states import CampaignState, RowState
+from dispatcher.ledger.values import from_micros, to_instant, to_micros
+
+__all__ = [
+    "ROW_COLUMNS",
+    "Absent",
+    "Accepted",
+    "CampaignState",
+    "CampaignView",
+    "Claim",
+    "ClaimRequest",
+    "ClaimedRow",
+    "Decided",
+    "DeliveryReport",
+    "DistinctText",
+    "DoubtfulRow",
+    "Event",
+    "Found",
+    "InDoubt",
+    "Ledger",
+    "MoneyView",
+    "NewCampaign",
+    "NoPace",
+    "NotSent",
+    "OptOut",
+    "Process",
+    "Progress",
+    "Recorded",
+    "Refused",
+    "Remaining",
+    "ReportRow",
+    "Reservation",
+    "Resolution",
+    "RowState",
+    "Screening",
+    "Settled",
+    "Settlement",
+    "SqlitePace",
+    "Stop",
+    "Totals",
+    "from_micros",
+    "to_instant",
+    "to_micros",
+]

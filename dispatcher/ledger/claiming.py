@@ -1,0 +1,141 @@
+"""Ready rows become intents: on disk before the first byte leaves."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Any
+
+from sqlalchemy import Connection, Row, bindparam, or_, select, update
+
+from dispatcher.ledger.bulk import move_ready_rows
+from dispatcher.ledger.counting import Counted, Tally
+from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
+from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, opt_outs, rows
+from dispatcher.ledger.states import CampaignState, RowState
+
+_NAMES = ("row", "recipient", "route", "sender", "text", "encoding", "parts", "reserve_cost", "attempts")
+_OF_CAMPAIGN = rows.c.campaign_id == bindparam("of_campaign")
+
+_DUE = (
+    select(*(rows.c[name] for name in _NAMES), rows.c.guard_key, rows.c.attempt_token)
+    .where(_OF_CAMPAIGN, is_ready(), rows.c.due_at <= bindparam("at"))
+    .order_by(rows.c.due_at, rows.c.row)
+    .limit(bindparam("at_most"))
+    .with_for_update(skip_locked=True)
+)
+_SEND = (
+    update(rows)
+    .where(_OF_CAMPAIGN, rows.c.row == bindparam("of_row"), rows.c.state == RowState.READY)
+    .values(
+        state=RowState.SENDING,
+        reason=None,
+        attempts=rows.c.attempts + 1,
+        attempt_token=bindparam("token"),
+        claimed_by=bindparam("owner"),
+        attempt_started_at=bindparam("at"),
+        deadline=bindparam("until"),
+        error_code=None,
+        error_detail=None,
+    )
+)
+_OPTED_OUT = select(opt_outs.c.recipient).where(
+    opt_outs.c.recipient.in_(bindparam("recipients", expanding=True))
+)
+_SENT_BY_OTHERS = (
+    select(rows.c.guard_key)
+    .join(campaigns, campaigns.c.id == rows.c.campaign_id)
+    .where(
+        rows.c.guard_key.in_(bindparam("keys", expanding=True)),
+        is_maybe_sent(),
+        rows.c.attempt_started_at >= bindparam("since"),
+        rows.c.gateway_id == bindparam("gateway_id"),
+        rows.c.campaign_id != bindparam("of_campaign"),
+        or_(
+            campaigns.c.account.is_(None),
+            bindparam("account").is_(None),
+            campaigns.c.account == bindparam("account"),
+        ),
+    )
+)
+
+
+def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest, tally: Tally) -> Claim:
+    """Claim for a locked campaign in the caller's transaction; the caller writes the tally.
+
+    What the cap leaves is reckoned from the campaign's committed cost and the tally's changes so far.
+    """
+    state: CampaignState = campaign.state
+    if state is not CampaignState.SENDING or campaign.halted:
+        return Claim(state=state, halted=bool(campaign.halted))
+    due = _due(connection, campaign, request)
+    sendable = _leave_out(connection, campaign, request, due, tally)
+    chosen = _within_cap(campaign, sendable, tally)
+    _mark(connection, campaign.id, request, chosen, tally)
+    claimed = [ClaimedRow(**{name: getattr(row, name) for name in _NAMES}) for row in chosen]
+    left_out, capped = len(due) - len(sendable), len(chosen) < len(sendable)
+    return Claim(rows=claimed, state=state, capped=capped, left_out=left_out)
+
+
+def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> Sequence[Row[Any]]:
+    values = {"of_campaign": campaign.id, "at": request.now, "at_most": request.limit}
+    due: Sequence[Any] = connection.execute(_DUE, values).all()
+    if any(row.attempt_token == request.token for row in due):
+        raise ValueError("the token of a claim must be new")
+    return due
+
+
+def _leave_out(
+    connection: Connection, campaign: Row[Any], request: ClaimRequest, due: Sequence[Row[Any]], tally: Tally
+) -> Sequence[Row[Any]]:
+    """Rows that a rule forbids by now (the file was planned earlier) are moved aside; returns the others."""
+    out: set[int] = set()
+    if due and request.respect_opt_outs:
+        recipients = set(
+            connection.execute(_OPTED_OUT, {"recipients": [row.recipient for row in due]}).scalars()
+        )
+        chosen = {row.row for row in due if row.recipient in recipients}
+        _aside(connection, campaign.id, chosen, RowState.OPTED_OUT, tally)
+        out |= chosen
+    if due and request.guard_since is not None:
+        values = {
+            "since": request.guard_since,
+            "gateway_id": campaign.gateway_id,
+            "account": campaign.account,
+        }
+        values |= {"keys": [row.guard_key for row in due], "of_campaign": campaign.id}
+        keys = set(connection.execute(_SENT_BY_OTHERS, values).scalars())
+        chosen = {row.row for row in due if row.guard_key in keys} - out
+        _aside(connection, campaign.id, chosen, RowState.ALREADY_SENT, tally)
+        out |= chosen
+    return [row for row in due if row.row not in out]
+
+
+def _aside(connection: Connection, campaign_id: int, chosen: set[int], new: RowState, tally: Tally) -> None:
+    if chosen:
+        move_ready_rows(connection, campaign_id, new, new.code, tally, rows.c.row.in_(sorted(chosen)))
+
+
+def _within_cap(campaign: Row[Any], sendable: Sequence[Row[Any]], tally: Tally) -> Sequence[Row[Any]]:
+    if campaign.max_cost is None:
+        return sendable
+    left = campaign.max_cost - campaign.committed_cost - tally.committed
+    for index, row in enumerate(sendable):
+        left -= row.reserve_cost
+        if left < 0:
+            return sendable[:index]
+    return sendable
+
+
+def _mark(
+    connection: Connection, campaign_id: int, request: ClaimRequest, chosen: Sequence[Row[Any]], tally: Tally
+) -> None:
+    if not chosen:
+        return
+    common = {"of_campaign": campaign_id, "token": request.token, "owner": request.owner}
+    common |= {"at": request.now, "until": request.deadline}
+    marked = connection.execute(_SEND, [{**common, "of_row": row.row} for row in chosen]).rowcount
+    if marked != len(chosen):
+        raise RuntimeError(f"campaign {campaign_id}: rows moved while it was locked")
+    for row in chosen:
+        ready = Counted(RowState.READY, row.parts, row.reserve_cost)
+        tally.change(ready, Counted(RowState.SENDING, row.parts, row.reserve_cost))

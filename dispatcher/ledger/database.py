@@ -1,0 +1,128 @@
+"""The engine: where the ledger is, how transactions start, what is checked before a write.
+
+SQLite: WAL, ``synchronous=FULL`` (NORMAL loses the last intents in a power cut, and those rows would go
+twice), ``BEGIN IMMEDIATE`` for writes.  PostgreSQL takes the same statements.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy.exc import ArgumentError
+
+from dispatcher.errors import Unreachable, UsageError
+from dispatcher.ledger.failures import translated
+
+BUSY_SECONDS = 10.0
+
+
+def parse_url(url: str) -> URL:
+    """The ledger's URL: a SQLite file or a PostgreSQL server; UsageError for anything else."""
+    try:
+        parsed = make_url(url)
+    except ArgumentError as error:
+        raise UsageError("ledger_url", found=url.split("@")[-1]) from error
+    backend = parsed.get_backend_name()
+    if backend == "postgresql":
+        return parsed.set(drivername="postgresql+psycopg")
+    if backend != "sqlite":
+        raise UsageError("ledger_url", found=parsed.render_as_string(hide_password=True))
+    if not parsed.database or parsed.database == ":memory:" or parsed.database.startswith("file:"):
+        raise UsageError("ledger_in_memory", found=parsed.render_as_string(hide_password=True))
+    return parsed
+
+
+def file_of(url: URL) -> Path | None:
+    """The ledger's file; None for a server."""
+    return Path(url.database or "").absolute() if url.get_backend_name() == "sqlite" else None
+
+
+def create_file(path: Path) -> None:
+    """An empty file only its owner can read (SQLite gives its WAL the same rights), in a folder only the
+    owner enters.
+
+    A file that is there already is left as it is.
+    """
+    try:
+        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
+    except FileExistsError:
+        if not path.is_file():
+            raise Unreachable("ledger_cannot_open", file=str(path), found="not a file") from None
+    except OSError as error:
+        raise Unreachable(
+            "ledger_cannot_open", file=str(path), found=error.strerror or type(error).__name__
+        ) from error
+
+
+class Database:
+    """Connections and transactions of one ledger.  Nothing is created here but connections."""
+
+    def __init__(self, url: URL, *, busy_seconds: float = BUSY_SECONDS) -> None:
+        self.url = url
+        self.path = file_of(url)
+        self.place = str(self.path) if self.path else url.render_as_string(hide_password=True)
+        options: dict[str, Any] = (
+            {"connect_args": {"timeout": busy_seconds}} if self.path else {"pool_pre_ping": True}
+        )
+        self.engine = create_engine(url, **options)
+        if self.path:
+            event.listen(self.engine, "connect", _prepare)
+            event.listen(self.engine, "begin", _begin)
+        self._writer = self.engine.execution_options(ledger_write=True)
+        self._identity = self._file_identity()
+
+    @contextmanager
+    def write(self) -> Iterator[Connection]:
+        """One write transaction: committed at the end, rolled back by any exception."""
+        self.check_file()
+        with translated(self.place), self._writer.begin() as connection:
+            yield connection
+
+    @contextmanager
+    def read(self) -> Iterator[Connection]:
+        """One consistent view for reading."""
+        with translated(self.place), self.engine.connect() as connection:
+            yield connection
+
+    def check_file(self) -> None:
+        """Unreachable when the file was deleted or replaced: writing on would go to a file nobody sees."""
+        if self._identity is not None and self._file_identity() != self._identity:
+            raise Unreachable("ledger_file_gone", file=self.place)
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self.engine.dispose()
+
+    def _file_identity(self) -> tuple[int, int] | None:
+        if self.path is None:
+            return None
+        try:
+            status = self.path.stat()
+        except FileNotFoundError:
+            return (0, 0)
+        except OSError as error:
+            raise Unreachable("ledger_cannot_open", file=self.place, found=error.strerror) from error
+        return (status.st_dev, status.st_ino)
+
+
+def _prepare(connection: Any, _record: object) -> None:
+    connection.isolation_level = None  # transactions start where we say, not where sqlite3 guesses
+    for pragma in (
+        "journal_mode=WAL",
+        "synchronous=FULL",
+        "foreign_keys=ON",
+        "temp_store=MEMORY",
+        "cache_size=-16000",
+    ):
+        connection.execute(f"PRAGMA {pragma}").close()
+
+
+def _begin(connection: Connection) -> None:
+    write = connection.get_execution_options().get("ledger_write", False)
+    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")

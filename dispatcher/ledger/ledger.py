@@ -1,0 +1,95 @@
+"""The ledger: open it, then use its parts.
+
+Everything here blocks: call it from one writer thread, not from an event loop.
+"""
+
+from __future__ import annotations
+
+import secrets
+from typing import Self
+
+from sqlalchemy import select
+
+from dispatcher.errors import Unreachable
+from dispatcher.ledger.campaigns import Campaigns
+from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
+from dispatcher.ledger.deliveries import Deliveries
+from dispatcher.ledger.halts import Halts
+from dispatcher.ledger.journal import Events
+from dispatcher.ledger.loading import Loading
+from dispatcher.ledger.memory import Memory
+from dispatcher.ledger.migrations import migrate, version_of
+from dispatcher.ledger.optouts import OptOuts
+from dispatcher.ledger.processes import Processes
+from dispatcher.ledger.queries import Queries
+from dispatcher.ledger.rows import Rows
+from dispatcher.ledger.schema import meta
+from dispatcher.ledger.screenings import Screenings
+
+
+class Ledger:
+    """What happened to every campaign.
+
+    ``id`` is 8 hex digits, random per ledger; ``url`` has no password.  Errors: :class:`Unreachable` when the
+    database cannot be used (locked, damaged, full, read-only, gone), :class:`UsageError` when a request makes
+    no sense.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+        self.url = database.url.render_as_string(hide_password=True)
+        self.path = database.path  # None for a server
+        with database.read() as connection:
+            self.id = str(connection.execute(select(meta.c.value).where(meta.c.key == "id")).scalar_one())
+        self.loading = Loading(database)
+        self.campaigns = Campaigns(database)
+        self.rows = Rows(database)
+        self.deliveries = Deliveries(database)
+        self.screenings = Screenings(database)
+        self.opt_outs = OptOuts(database)
+        self.halts = Halts(database)
+        self.processes = Processes(database)
+        self.events = Events(database)
+        self.memory = Memory(database)
+        self.queries = Queries(database)
+
+    @classmethod
+    def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:
+        """Open, migrating an older schema; ``create`` makes a ledger where there is none.
+
+        Unreachable(``ledger_missing``) when there is none and ``create`` is false.
+        """
+        if create:
+            path = file_of(parse_url(url))
+            if path is not None:
+                create_file(path)
+        opened = cls._open(url, busy_seconds, create)
+        if opened is None:
+            raise Unreachable("ledger_missing", file=parse_url(url).render_as_string(hide_password=True))
+        return opened
+
+    @classmethod
+    def open_existing(cls, url: str, *, busy_seconds: float = BUSY_SECONDS) -> Self | None:
+        """Open a ledger that is there; None when there is none.  Never creates one."""
+        return cls._open(url, busy_seconds, create=False)
+
+    @classmethod
+    def _open(cls, url: str, busy_seconds: float, create: bool) -> Self | None:
+        database = Database(parse_url(url), busy_seconds=busy_seconds)
+        if database.path is not None and not database.path.exists():
+            return None
+        try:
+            if not create:
+                with database.read() as connection:
+                    if version_of(connection, database.place) == 0:
+                        database.dispose()
+                        return None
+            migrate(database, secrets.token_hex(4))
+            return cls(database)
+        except BaseException:
+            database.dispose()
+            raise
+
+    def dispose(self) -> None:
+        """Close every connection."""
+        self._database.dispose()

@@ -1,0 +1,168 @@
+"""A plan becomes rows: all of them before anything is sent, or none."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Callable, Sequence
+from dataclasses import asdict
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Connection, CursorResult, delete, func, insert, select, update
+
+from dispatcher.errors import UsageError
+from dispatcher.ledger.campaigns import locked, move
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.journal import note
+from dispatcher.ledger.records import ROW_COLUMNS, NewCampaign, Totals
+from dispatcher.ledger.schema import campaign_counts, campaigns, events, gateways, rows
+from dispatcher.ledger.states import FINAL_CAMPAIGNS, ROW_STARTS, CampaignState, RowState
+
+CHUNK = 2_000
+_STATE, _PARTS = ROW_COLUMNS.index("state"), ROW_COLUMNS.index("parts")
+_STARTS = frozenset(int(state) for state in ROW_STARTS)
+
+
+class Loading:
+    """Creates, fills and discards campaigns that have not started."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def create_campaign(self, new: NewCampaign, now: datetime) -> int:
+        """A campaign in LOADING; returns the number people type.
+
+        UsageError when the same file with the same options is already under way on this gateway.
+        """
+        values = asdict(new)
+        name = values.pop("gateway")
+        zero = {"rows": 0, "parts": 0, "unpriced_rows": 0, "accepted_unpriced": 0, "not_echoed": 0}
+        money = {"committed_cost": Decimal(0), "actual_cost": Decimal(0)}
+        with self._database.write() as connection:
+            gateway_id = _gateway(connection, name)
+            _refuse_twin(connection, new, gateway_id)
+            values |= {"gateway_id": gateway_id, "state": CampaignState.LOADING, **zero, **money}
+            result = connection.execute(insert(campaigns).values(created_at=now, updated_at=now, **values))
+            campaign_id = _new_id(result)
+            counts = [{"campaign_id": campaign_id, "state": state, "n": 0, "parts": 0} for state in RowState]
+            connection.execute(insert(campaign_counts), counts)
+            note(connection, "created", now, campaign_id=campaign_id)
+        return campaign_id
+
+    def load_rows(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
+        """Rows as tuples in the order of ``ROW_COLUMNS``, in transactions of at most 2,000 rows.
+
+        ValueError for a state no row starts in; UsageError when the campaign is not being loaded (any more).
+        """
+        for start in range(0, len(batch), CHUNK):
+            self._load(campaign_id, batch[start : start + CHUNK])
+
+    def _load(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
+        n = Counter(row[_STATE] for row in batch)
+        if not n.keys() <= _STARTS:
+            raise ValueError(f"no row starts in state {sorted(n.keys() - _STARTS)}")
+        parts: Counter[int] = Counter()
+        for row in batch:
+            parts[row[_STATE]] += row[_PARTS] or 0
+        of_campaign = campaign_counts.c.campaign_id == campaign_id
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            if campaign.state is not CampaignState.LOADING:
+                raise UsageError("ledger_not_loading", found=campaign.state.code, campaign=campaign_id)
+            # raw tuples: insert() would cost 13 s a million
+            statement = _insert(connection.dialect.paramstyle, campaign_id, campaign.gateway_id)
+            connection.exec_driver_sql(statement, list(batch))
+            for state, count in n.items():
+                more = {"n": campaign_counts.c.n + count, "parts": campaign_counts.c.parts + parts[state]}
+                of_state = campaign_counts.c.state == RowState(state)
+                connection.execute(update(campaign_counts).where(of_campaign, of_state).values(more))
+
+    def finish_loading(self, campaign_id: int, totals: Totals, now: datetime) -> None:
+        """LOADING -> PLANNED once every row of the plan is there; RuntimeError when the numbers do not add
+        up.
+        """
+        of_campaign = campaign_counts.c.campaign_id == campaign_id
+        ready = campaign_counts.c.state == RowState.READY
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            if campaign.state is not CampaignState.LOADING:
+                raise UsageError("ledger_not_loading", found=campaign.state.code, campaign=campaign_id)
+            loaded = connection.execute(select(func.sum(campaign_counts.c.n)).where(of_campaign)).scalar_one()
+            parts = connection.execute(select(campaign_counts.c.parts).where(of_campaign, ready)).scalar_one()
+            if (loaded, parts) != (totals.rows, totals.parts):
+                raise RuntimeError(
+                    f"loaded {loaded} rows and {parts} parts to send, planned {totals.rows}, {totals.parts}"
+                )
+            connection.execute(update(campaigns).where(campaigns.c.id == campaign_id).values(asdict(totals)))
+            move(connection, campaign, CampaignState.PLANNED, None, now)
+
+    def discard_campaign(self, campaign_id: int, now: datetime) -> bool:
+        """Delete a campaign of which nothing was ever attempted; False (and nothing deleted) for any
+        other.
+        """
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            if campaign.started_at is not None or _attempted(connection, campaign_id):
+                return False
+            if campaign.state not in FINAL_CAMPAIGNS | {CampaignState.LOADING}:
+                move(connection, campaign, CampaignState.CANCELLED, "discarded", now)
+        while self._delete_some(campaign_id):
+            pass
+        with self._database.write() as connection:
+            for table in (campaign_counts, events):
+                connection.execute(delete(table).where(table.c.campaign_id == campaign_id))
+            connection.execute(delete(campaigns).where(campaigns.c.id == campaign_id))
+        return True
+
+    def discard_unfinished_loads(self, now: datetime, owner_is_dead: Callable[[str], bool]) -> list[int]:
+        """Delete what a dead process left half loaded; returns the ids."""
+        loading = select(campaigns.c.id, campaigns.c.owner).where(campaigns.c.state == CampaignState.LOADING)
+        with self._database.read() as connection:
+            found = connection.execute(loading).all()
+        dead = [campaign.id for campaign in found if campaign.owner is None or owner_is_dead(campaign.owner)]
+        return [campaign_id for campaign_id in dead if self.discard_campaign(campaign_id, now)]
+
+    def _delete_some(self, campaign_id: int) -> int:
+        some = select(rows.c.row).where(rows.c.campaign_id == campaign_id).limit(CHUNK)
+        with self._database.write() as connection:
+            chosen = delete(rows).where(rows.c.campaign_id == campaign_id, rows.c.row.in_(some))
+            return connection.execute(chosen).rowcount
+
+
+def _gateway(connection: Connection, name: str) -> int:
+    found = connection.execute(select(gateways.c.id).where(gateways.c.name == name)).scalar()
+    if found is not None:
+        return int(found)
+    return _new_id(connection.execute(insert(gateways).values(name=name)))
+
+
+def _new_id(result: CursorResult[Any]) -> int:
+    key: Any = result.inserted_primary_key
+    return int(key[0])
+
+
+def _refuse_twin(connection: Connection, new: NewCampaign, gateway_id: int) -> None:
+    same = (
+        campaigns.c.file_sha256 == new.file_sha256,
+        campaigns.c.fingerprint == new.fingerprint,
+        campaigns.c.gateway_id == gateway_id,
+        campaigns.c.state.not_in(FINAL_CAMPAIGNS),
+    )
+    twin = connection.execute(select(campaigns.c.id).where(*same)).scalar()
+    if twin is not None:
+        raise UsageError("ledger_same_file_open", file=new.file_name, found=str(twin))
+
+
+def _attempted(connection: Connection, campaign_id: int) -> bool:
+    attempted = select(rows.c.row).where(rows.c.campaign_id == campaign_id, rows.c.attempt_token.is_not(None))
+    return connection.execute(attempted.limit(1)).first() is not None
+
+
+def _insert(paramstyle: str, campaign_id: int, gateway_id: int) -> str:
+    mark = "?" if paramstyle == "qmark" else "%s"
+    marks = ", ".join(f"coalesce({mark}, 0)" if name == "due_at" else mark for name in ROW_COLUMNS)
+    names = ", ".join(ROW_COLUMNS)
+    into = f"INSERT INTO rows (campaign_id, gateway_id, {names})"
+    # numbers of our own, never text from outside
+    return f"{into} VALUES ({campaign_id:d}, {gateway_id:d}, {marks})"

@@ -1,0 +1,70 @@
+"""What earlier campaigns sent to whom: what the guard asks while a file is planned."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, or_, select
+
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.schema import campaigns, gateways, is_maybe_sent, rows
+
+CHUNK = 2_000
+
+
+class Memory:
+    """Lookups over every campaign of a gateway and account."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def guard_hits(
+        self, gateway: str, account: str | None, keys: Iterable[bytes], since: datetime
+    ) -> set[bytes]:
+        """Which guard keys were sent, or may have been, since then.
+
+        ``account`` None (not known yet) looks at every account; a campaign that does not know its account
+        counts.
+        """
+        wanted = list(set(keys))
+        found: set[bytes] = set()
+        with self._database.read() as connection:
+            earlier = _campaigns(connection, gateway, account, since)
+            if not earlier:
+                return found
+            # the campaign is compared here: in SQL it would tempt the planner away from the guard's index
+            sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
+            for start in range(0, len(wanted), CHUNK):
+                chunk = rows.c.guard_key.in_(wanted[start : start + CHUNK])
+                hits = connection.execute(select(rows.c.guard_key, rows.c.campaign_id).where(chunk, *sent))
+                found.update(bytes(hit.guard_key) for hit in hits if hit.campaign_id in earlier)
+        return found
+
+    def recipients_of(self, file_name: str, gateway: str, account: str | None, since: datetime) -> set[str]:
+        """Who got something (or may have) from a file of that name since then, whatever its text was."""
+        with self._database.read() as connection:
+            earlier = _campaigns(connection, gateway, account, since, campaigns.c.file_name == file_name)
+            if not earlier:
+                return set()
+            sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
+            chosen = select(rows.c.recipient).where(rows.c.campaign_id.in_(sorted(earlier)), *sent)
+            streamed = connection.execution_options(yield_per=5_000)
+            return {recipient for recipient in streamed.execute(chosen).scalars() if recipient is not None}
+
+
+def _campaigns(
+    connection: Connection, gateway: str, account: str | None, since: datetime, *where: Any
+) -> set[int]:
+    """Campaigns that may have sent since then: a first look that makes the guard free on a young ledger."""
+    chosen = [
+        gateways.c.name == gateway,
+        campaigns.c.started_at.is_not(None),
+        campaigns.c.updated_at >= since,
+        *where,
+    ]
+    if account is not None:
+        chosen.append(or_(campaigns.c.account.is_(None), campaigns.c.account == account))
+    query = select(campaigns.c.id).join(gateways, gateways.c.id == campaigns.c.gateway_id)
+    return set(connection.execute(query.where(*chosen)).scalars())

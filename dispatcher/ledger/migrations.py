@@ -1,0 +1,66 @@
+"""From any older schema to this program's, one version per transaction.
+
+A released version is frozen (a test holds version 1 to its recorded DDL): a change of the schema is a new
+function at the end of :data:`MIGRATIONS`, in SQL that names what it changes, and never an edit of an older
+one.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+
+from sqlalchemy import Connection, delete, insert, inspect, select, text
+
+from dispatcher.errors import UsageError
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.schema import meta, metadata
+
+Migration = Callable[[Connection], None]
+
+
+def _version_1(connection: Connection) -> None:
+    metadata.create_all(connection, checkfirst=False)
+
+
+MIGRATIONS: Sequence[Migration] = (_version_1,)
+
+
+def version_of(connection: Connection, place: str) -> int:
+    """The schema's version; 0 is an empty database.  UsageError when it holds something that is no ledger."""
+    names = set(inspect(connection).get_table_names())
+    if not names:
+        return 0
+    if "meta" in names and "campaigns" in names:
+        found = connection.execute(select(meta.c.value).where(meta.c.key == "version")).scalar()
+        if found is not None:
+            return int(found)
+    raise UsageError("ledger_not_a_ledger", file=place)
+
+
+def migrate(database: Database, new_id: str, migrations: Sequence[Migration] = MIGRATIONS) -> None:
+    """Bring the schema to ``len(migrations)``; an empty database becomes a ledger called ``new_id``.
+
+    UsageError when the schema is newer than this program.
+    """
+    while _step(database, new_id, migrations):
+        pass
+
+
+def _step(database: Database, new_id: str, migrations: Sequence[Migration]) -> bool:
+    with database.read() as connection:
+        if version_of(connection, database.place) == len(migrations):
+            return False
+    with database.write() as connection:
+        if connection.dialect.name == "postgresql":
+            connection.execute(text("SELECT pg_advisory_xact_lock(7316905)"))
+        version = version_of(connection, database.place)  # again: another process may have been faster
+        if version > len(migrations):
+            raise UsageError("ledger_newer", file=database.place, found=str(version), known=len(migrations))
+        if version == len(migrations):
+            return False
+        migrations[version](connection)
+        if version == 0:
+            connection.execute(insert(meta).values(key="id", value=new_id))
+        connection.execute(delete(meta).where(meta.c.key == "version"))
+        connection.execute(insert(meta).values(key="version", value=str(version + 1)))
+    return True

@@ -1,0 +1,60 @@
+"""Who is at work on this ledger: owners of claims, and the lock files that prove them dead."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from datetime import datetime
+
+from sqlalchemy import delete, insert, select, update
+
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.schema import processes
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Process:
+    """One process; ``role`` is run, worker, watch, schedule..., ``lock_path`` a file it holds locked while
+    alive.
+    """
+
+    owner: str
+    pid: int
+    host: str
+    role: str
+    lock_path: str | None
+    started_at: datetime
+    last_seen: datetime
+
+
+class Processes:
+    """The register of processes."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def register(
+        self, owner: str, *, pid: int, host: str, role: str, lock_path: str | None, now: datetime
+    ) -> None:
+        """A process starts; ``owner`` is new for every start."""
+        process = Process(
+            owner=owner, pid=pid, host=host, role=role, lock_path=lock_path, started_at=now, last_seen=now
+        )
+        with self._database.write() as connection:
+            connection.execute(insert(processes).values(asdict(process)))
+
+    def seen(self, owner: str, now: datetime) -> bool:
+        """A sign of life; False when it is not (or no longer) registered."""
+        with self._database.write() as connection:
+            statement = update(processes).where(processes.c.owner == owner).values(last_seen=now)
+            return connection.execute(statement).rowcount == 1
+
+    def forget(self, owner: str) -> None:
+        """It ended and left nothing behind, or what it left has been dealt with."""
+        with self._database.write() as connection:
+            connection.execute(delete(processes).where(processes.c.owner == owner))
+
+    def all(self) -> list[Process]:
+        """Every registered process, oldest first."""
+        with self._database.read() as connection:
+            found = connection.execute(select(processes).order_by(processes.c.started_at)).mappings().all()
+        return [Process(**each) for each in found]

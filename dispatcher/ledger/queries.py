@@ -1,0 +1,277 @@
+"""What readers ask: campaigns, counts, money, rows.  Nothing here writes."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from sqlalchemy import Row, Select, func, select
+
+from dispatcher.errors import UsageError
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.records import CampaignView, ClaimedRow
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_ready, is_unsettled, rows
+from dispatcher.ledger.states import ENDED, PROBLEM, SENT, CampaignState, RowState
+from dispatcher.ledger.values import Money
+
+_REPORT = (
+    *(
+        "row",
+        "state",
+        "reason",
+        "repairs",
+        "phone",
+        "recipient",
+        "country",
+        "route",
+        "sender",
+        "encoding",
+        "parts",
+    ),
+    *("estimated_cost", "actual_cost", "message_id", "sent_at", "delivered_at", "due_at", "attempts"),
+    *("error_code", "error_detail"),
+)
+_VIEW = [column for column in campaigns.c if column.name != "gateway_id"]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ReportRow:
+    """A row as the report tells it."""
+
+    row: int
+    state: RowState
+    reason: str | None
+    repairs: int
+    phone: str | None
+    recipient: str | None
+    country: str | None
+    route: str | None
+    sender: str | None
+    encoding: int | None
+    parts: int | None
+    estimated_cost: Decimal | None
+    actual_cost: Decimal | None
+    message_id: str | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
+    due_at: datetime | None
+    attempts: int
+    error_code: str | None
+    error_detail: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Counters of a campaign: cheap at any size."""
+
+    rows: dict[RowState, int]  # only states that have rows
+    parts: dict[RowState, int]
+
+    @property
+    def sent_parts(self) -> int:
+        """Parts the gateway has accepted."""
+        return sum(n for state, n in self.parts.items() if state in SENT)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class MoneyView:
+    """``unpriced_rows``: accepted rows whose price nobody told, plus rows the plan could not price."""
+
+    estimated: Decimal | None
+    actual: Decimal
+    committed: Decimal
+    max_cost: Decimal | None
+    unpriced_planned: int
+    unpriced_accepted: int
+    currency: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Remaining:
+    """Ready rows added up; ``cost`` leaves out ``unpriced_rows`` and is None when none has a price."""
+
+    rows: int
+    parts: int
+    cost: Decimal | None
+    unpriced_rows: int
+    people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DoubtfulRow:
+    """A row in doubt, with what reconcile compares."""
+
+    row: int
+    recipient: str
+    sender: str | None
+    text: str = field(repr=False)
+    token: str
+    claimed_by: str
+    attempt_started_at: datetime
+    deadline: datetime
+    in_doubt_at: datetime
+
+
+class Queries:
+    """Every read of campaigns and rows."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def campaign(self, campaign_id: int) -> CampaignView:
+        """One campaign; UsageError when there is none of that number."""
+        found = self._campaigns(_views().where(campaigns.c.id == campaign_id))
+        if not found:
+            raise UsageError("ledger_no_campaign", found=str(campaign_id))
+        return found[0]
+
+    def campaigns(self, limit: int = 20) -> list[CampaignView]:
+        """The newest campaigns, newest first."""
+        return self._campaigns(_views().order_by(campaigns.c.id.desc()).limit(limit))
+
+    def campaigns_in(self, *states: CampaignState) -> list[CampaignView]:
+        """Campaigns in one of ``states``, by priority (higher first), then age."""
+        chosen = _views().where(campaigns.c.state.in_(states))
+        return self._campaigns(chosen.order_by(campaigns.c.priority.desc(), campaigns.c.id))
+
+    def open_campaign_for(self, file_sha256: str, fingerprint: str, gateway: str) -> CampaignView | None:
+        """The campaign under way for the same file with the same options on that gateway."""
+        same = (campaigns.c.file_sha256 == file_sha256, campaigns.c.fingerprint == fingerprint)
+        going = campaigns.c.state.not_in(ENDED | {CampaignState.LOADING})
+        found = self._campaigns(
+            _views().where(*same, gateways.c.name == gateway, going).order_by(campaigns.c.id.desc())
+        )
+        return found[0] if found else None
+
+    def counts(self, campaign_id: int) -> dict[RowState, int]:
+        """Rows per state, of states that have rows."""
+        return self.progress(campaign_id).rows
+
+    def progress(self, campaign_id: int) -> Progress:
+        """Rows and parts per state, from counters kept with every move."""
+        query = select(campaign_counts).where(campaign_counts.c.campaign_id == campaign_id)
+        with self._database.read() as connection:
+            found = connection.execute(query.order_by(campaign_counts.c.state)).all()
+        some = [count for count in found if count.n]
+        return Progress(
+            rows={count.state: count.n for count in some}, parts={count.state: count.parts for count in some}
+        )
+
+    def money(self, campaign_id: int) -> MoneyView:
+        """What was planned, spent and reserved."""
+        campaign = self.campaign(campaign_id)
+        return MoneyView(
+            estimated=campaign.estimated_cost,
+            actual=campaign.actual_cost,
+            committed=campaign.committed_cost,
+            max_cost=campaign.max_cost,
+            unpriced_planned=campaign.unpriced_rows,
+            unpriced_accepted=campaign.accepted_unpriced,
+            currency=campaign.currency,
+        )
+
+    def report_rows(self, campaign_id: int) -> Iterator[ReportRow]:
+        """Every row in row order, as a stream."""
+        return self._report(campaign_id)
+
+    def problems(self, campaign_id: int, limit: int = 20) -> list[ReportRow]:
+        """The first rows that need a person's eye, in row order."""
+        return list(self._report(campaign_id, rows.c.state.in_(PROBLEM), limit=limit))
+
+    def first_ready(self, campaign_id: int) -> ClaimedRow | None:
+        """The row that would be sent first; what a person is shown before saying yes."""
+        names = tuple(ClaimedRow.__dataclass_fields__)
+        ready = (rows.c.campaign_id == campaign_id, is_ready())
+        query = (
+            select(*(rows.c[name] for name in names))
+            .where(*ready)
+            .order_by(rows.c.due_at, rows.c.row)
+            .limit(1)
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query).mappings().first()
+        return ClaimedRow(**found) if found else None
+
+    def remaining(self, campaign_id: int) -> Remaining:
+        """What is still ready, added up from the rows."""
+        sums = (
+            func.count().label("rows"),
+            func.coalesce(func.sum(rows.c.parts), 0).label("parts"),
+            func.sum(rows.c.estimated_cost, type_=Money).label("cost"),
+            (func.count() - func.count(rows.c.estimated_cost)).label("unpriced_rows"),
+            func.count(rows.c.recipient.distinct()).label("people"),
+        )
+        ready = (rows.c.campaign_id == campaign_id, is_ready())
+        with self._database.read() as connection:
+            return Remaining(**connection.execute(select(*sums).where(*ready)).mappings().one())
+
+    def in_doubt(self, campaign_id: int) -> list[DoubtfulRow]:
+        """Rows in doubt, in row order."""
+        names = [column for column in DoubtfulRow.__dataclass_fields__ if column != "token"]
+        query = select(*(rows.c[name] for name in names), rows.c.attempt_token.label("token"))
+        doubtful = (rows.c.campaign_id == campaign_id, is_unsettled(), rows.c.state == RowState.IN_DOUBT)
+        with self._database.read() as connection:
+            found = connection.execute(query.where(*doubtful).order_by(rows.c.row)).mappings().all()
+        return [DoubtfulRow(**row) for row in found]
+
+    def next_due(self, campaign_id: int) -> datetime | None:
+        """When the earliest ready row is due (1970 for "at once"); None when none is ready."""
+        ready = (rows.c.campaign_id == campaign_id, is_ready())
+        with self._database.read() as connection:
+            query = select(rows.c.due_at).where(*ready).order_by(rows.c.due_at).limit(1)
+            found: datetime | None = connection.execute(query).scalar()
+            return found
+
+    def settled_ids(self, gateway: str, message_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
+        """Which of the gateway's messages are settled to a row: id -> (campaign, row)."""
+        query = select(rows.c.message_id, rows.c.campaign_id, rows.c.row).join(
+            gateways, gateways.c.id == rows.c.gateway_id
+        )
+        settled: dict[str, tuple[int, int]] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(message_ids), 500):
+                chosen = rows.c.message_id.in_(message_ids[start : start + 500])
+                found = connection.execute(query.where(chosen, gateways.c.name == gateway))
+                settled |= {row.message_id: (row.campaign_id, row.row) for row in found}
+        return settled
+
+    def awaiting_delivery(
+        self, campaign_id: int, after_row: int = 0, limit: int = 500
+    ) -> list[tuple[int, str]]:
+        """Accepted rows (number, message id) without a final state, in row order."""
+        accepted = (
+            rows.c.campaign_id == campaign_id,
+            rows.c.state == RowState.ACCEPTED,
+            rows.c.row > after_row,
+        )
+        query = select(rows.c.row, rows.c.message_id).where(*accepted, rows.c.message_id.is_not(None))
+        with self._database.read() as connection:
+            return [
+                (r.row, r.message_id) for r in connection.execute(query.order_by(rows.c.row).limit(limit))
+            ]
+
+    def _campaigns(self, query: Select[Any]) -> list[CampaignView]:
+        with self._database.read() as connection:
+            return [CampaignView(**view) for view in connection.execute(query).mappings()]
+
+    def _report(self, campaign_id: int, *where: Any, limit: int | None = None) -> Iterator[ReportRow]:
+        query = select(*(rows.c[name] for name in _REPORT)).where(rows.c.campaign_id == campaign_id, *where)
+        with self._database.read() as connection:
+            streamed = connection.execution_options(yield_per=2_000)
+            for row in streamed.execute(query.order_by(rows.c.row).limit(limit)):
+                yield _reported(row)
+
+
+def _views() -> Select[Any]:
+    named = gateways.c.name.label("gateway")
+    return select(*_VIEW, named).join(gateways, gateways.c.id == campaigns.c.gateway_id)
+
+
+def _reported(row: Row[Any]) -> ReportRow:
+    values = dict(zip(_REPORT, row, strict=True))
+    if values["due_at"].timestamp() == 0:
+        values["due_at"] = None
+    return ReportRow(**values)

@@ -1,0 +1,250 @@
+"""What goes into the ledger and comes out of it, as frozen records.  Money is Decimal, time is aware UTC."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from datetime import datetime
+from decimal import Decimal
+from typing import Any
+
+from dispatcher.ledger.states import CampaignState, RowState
+
+ROW_COLUMNS = (
+    "row",  # number of the row in the file, as the person sees it
+    "state",  # int(RowState), one of states.ROW_STARTS
+    "reason",  # code or None
+    "recipient",  # E.164
+    "country",  # two letters or None
+    "route",  # IT, ES, WW
+    "sender",
+    "text",
+    "encoding",  # small int, the planner's
+    "parts",
+    "estimated_cost",  # micro-units (values.to_micros) or None when unpriced
+    "reserve_cost",  # micro-units; what counts against the cap until the price is known
+    "guard_key",  # 16 bytes
+    "repairs",  # bits
+    "phone",  # as written, short; or None
+    "due_at",  # microseconds since 1970 UTC (values.to_instant); None is at once
+)
+"""The order of a tuple for ``load_rows``: plain database values, because a million of them pass."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NewCampaign:
+    """A campaign about to be loaded."""
+
+    name: str
+    file_name: str
+    file_sha256: str
+    gateway: str
+    fingerprint: str  # of the options that change what is sent
+    owner: str  # of the loading process (Processes)
+    input_path: str | None = None
+    sheet: str | None = None
+    source: Mapping[str, Any] = field(default_factory=dict)
+    options: Mapping[str, Any] = field(default_factory=dict)
+    max_cost: Decimal | None = None
+    currency: str = "EUR"
+    priority: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Totals:
+    """What the plan adds up to.  ``rows`` and ``parts`` are checked against what was loaded."""
+
+    rows: int
+    parts: int
+    estimated_cost: Decimal | None
+    unpriced_rows: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class CampaignView:
+    """A campaign as stored."""
+
+    id: int
+    name: str
+    file_name: str
+    file_sha256: str
+    input_path: str | None
+    sheet: str | None
+    source: Mapping[str, Any]
+    options: Mapping[str, Any]
+    fingerprint: str
+    gateway: str
+    account: str | None
+    owner: str | None
+    state: CampaignState
+    state_reason: str | None
+    priority: int
+    rows: int
+    parts: int
+    estimated_cost: Decimal | None
+    unpriced_rows: int
+    currency: str
+    max_cost: Decimal | None
+    committed_cost: Decimal
+    actual_cost: Decimal
+    accepted_unpriced: int
+    not_echoed: int  # 201s that did not echo recipient and text unchanged
+    report_path: str | None
+    report_sha256: str | None
+    created_at: datetime
+    updated_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimRequest:
+    """Ask for the next rows.  ``token`` is new for every claim.
+
+    ``guard_since``: rows whose guard key another campaign of the same gateway and account has (possibly) sent
+    since then become already_sent instead; None does not look.
+    """
+
+    owner: str
+    token: str
+    limit: int
+    deadline: datetime
+    now: datetime
+    guard_since: datetime | None = None
+    respect_opt_outs: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ClaimedRow:
+    """A row whose intent to send is on disk."""
+
+    row: int
+    recipient: str
+    route: str
+    sender: str | None
+    text: str = field(repr=False)
+    encoding: int | None
+    parts: int
+    reserve_cost: Decimal
+    attempts: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Claim:
+    """What a claim gave.
+
+    ``state`` is the campaign's (only SENDING gives rows); ``halted`` a stop of the whole account; ``capped``
+    says the next row does not fit max_cost; ``left_out`` rows were moved to opted_out or already_sent
+    instead.
+    """
+
+    rows: Sequence[ClaimedRow] = ()
+    state: CampaignState
+    halted: bool = False
+    capped: bool = False
+    left_out: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Accepted:
+    """A 201: the gateway has it."""
+
+    token: str
+    row: int
+    message_id: str
+    sent_at: datetime
+    actual_cost: Decimal | None = None
+    echoed: bool = True
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Refused:
+    """The gateway read it and said no to this row."""
+
+    token: str
+    row: int
+    reason: str
+    error_code: str | None = None
+    detail: str | None = None
+    message_id: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class NotSent:
+    """It provably never left, or was turned away unread; back to ready, and the attempt does not count."""
+
+    token: str
+    row: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class InDoubt:
+    """It was sent and the answer is unknown."""
+
+    token: str
+    row: int
+    error_code: str | None = None
+    detail: str | None = None
+
+
+Settlement = Accepted | Refused | NotSent | InDoubt
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Settled:
+    """What became of a batch of settlements.
+
+    ``moved`` counts rows per new state; ``ignored`` are rows whose settlement came too late to mean anything
+    (a late success that could not be applied is an event as well).
+    """
+
+    moved: Mapping[RowState, int]
+    ignored: Sequence[int]
+    claim: Claim | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Found:
+    """Reconcile found the message."""
+
+    message_id: str
+    sent_at: datetime
+    actual_cost: Decimal | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Absent:
+    """Reconcile proved that the gateway does not have it; ``evidence`` goes into the journal."""
+
+    evidence: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Decided:
+    """A person said what happened."""
+
+    sent: bool
+    by: str
+
+
+Resolution = Found | Absent | Decided
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DeliveryReport:
+    """What a callback or a listing says about a message.
+
+    ``state``: None when it only proves acceptance, else one of DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED.
+    ``campaign_id``, ``row`` and ``token``: what the message carries of its row key, when it does.
+    """
+
+    message_id: str
+    seen_at: datetime
+    state: RowState | None = None
+    delivered_at: datetime | None = None
+    actual_cost: Decimal | None = None
+    error_code: str | None = None
+    error_detail: str | None = None
+    campaign_id: int | None = None
+    row: int | None = None
+    token: str | None = None

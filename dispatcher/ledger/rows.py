@@ -1,0 +1,244 @@
+"""Rows on their way: claim, settle, release, doubt, resolve, exclude.  Each verb is guarded by state and
+token.
+"""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Callable, Iterable, Sequence
+from datetime import datetime
+from typing import Any
+
+from sqlalchemy import Connection, Row, func, select, tuple_
+
+from dispatcher.ledger.bulk import CHUNK, move_ready_rows
+from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.claiming import claim_rows
+from dispatcher.ledger.counting import Tally
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.journal import note
+from dispatcher.ledger.records import Claim, ClaimRequest, NotSent, Resolution, Settled, Settlement
+from dispatcher.ledger.resolving import decide_doubt
+from dispatcher.ledger.schema import is_unsettled, rows
+from dispatcher.ledger.settling import Decision, settle_rows, write_decisions
+from dispatcher.ledger.states import RowState
+
+R = RowState
+_FACTS = (
+    rows.c.row,
+    rows.c.state,
+    rows.c.attempt_token,
+    rows.c.message_id,
+    rows.c.parts,
+    rows.c.reserve_cost,
+    rows.c.actual_cost,
+    rows.c.attempts,
+    rows.c.attempt_started_at,
+)
+
+
+class Rows:
+    """Every write to rows after loading."""
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def claim(
+        self,
+        campaign_id: int,
+        *,
+        owner: str,
+        token: str,
+        limit: int,
+        deadline: datetime,
+        now: datetime,
+        guard_since: datetime | None = None,
+        respect_opt_outs: bool = True,
+    ) -> Claim:
+        """Ready and due rows become SENDING under ``token``, in order of due time, then row.
+
+        Only while the campaign is SENDING and the account is not stopped, and only rows that fit max_cost.
+        """
+        request = ClaimRequest(
+            owner=owner,
+            token=token,
+            limit=limit,
+            deadline=deadline,
+            now=now,
+            guard_since=guard_since,
+            respect_opt_outs=respect_opt_outs,
+        )
+        claim = self.settle_and_claim(campaign_id, [], request, now).claim
+        if claim is None:
+            raise RuntimeError("a claim was asked for and not made")
+        return claim
+
+    def settle_and_claim(
+        self, campaign_id: int, settlements: Sequence[Settlement], request: ClaimRequest | None, now: datetime
+    ) -> Settled:
+        """One transaction: the last batch's outcomes, then the next intents."""
+        tally = Tally()
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            moved, ignored = settle_rows(connection, campaign, settlements, tally, now)
+            claim = claim_rows(connection, campaign, request, tally) if request else None
+            tally.write(connection, campaign_id, now)
+        return Settled(moved=moved, ignored=ignored, claim=claim)
+
+    def release(self, campaign_id: int, tokens: Iterable[str], now: datetime) -> int:
+        """Rows still SENDING under ``tokens`` go back to ready.
+
+        Only for the owner of the tokens, who knows that nothing of them left; returns how many rows went
+        back.
+        """
+        wanted = (
+            rows.c.campaign_id == campaign_id,
+            is_unsettled(),
+            rows.c.state == R.SENDING,
+            rows.c.attempt_token.in_(list(tokens)),
+        )
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            found = connection.execute(select(rows.c.row, rows.c.attempt_token).where(*wanted)).all()
+            answers = [NotSent(token=row.attempt_token, row=row.row) for row in found]
+            tally = Tally()
+            settle_rows(connection, campaign, answers, tally, now)
+            tally.write(connection, campaign_id, now)
+            return len(found)
+
+    def doubt_expired(self, now: datetime, campaign_id: int | None = None) -> dict[int, int]:
+        """Claims past their deadline become IN_DOUBT; returns how many per campaign."""
+        query = (
+            select(rows.c.campaign_id)
+            .distinct()
+            .where(is_unsettled(), rows.c.state == R.SENDING, rows.c.deadline <= now)
+        )
+        if campaign_id is not None:
+            query = query.where(rows.c.campaign_id == campaign_id)
+        with self._database.read() as connection:
+            affected = connection.execute(query).scalars().all()
+        done = {each: self._doubt(each, now) for each in sorted(affected)}
+        return {each: n for each, n in done.items() if n}
+
+    def doubt_dead(self, owner_is_dead: Callable[[str], bool], now: datetime) -> dict[int, int]:
+        """Claims of owners that are proved dead become IN_DOUBT at once; returns how many per campaign."""
+        query = (
+            select(rows.c.campaign_id, rows.c.claimed_by)
+            .distinct()
+            .where(is_unsettled(), rows.c.state == R.SENDING)
+        )
+        with self._database.read() as connection:
+            claims = connection.execute(query).all()
+        dead = {owner for owner in {claim.claimed_by for claim in claims} if owner_is_dead(owner)}
+        affected = sorted({claim.campaign_id for claim in claims if claim.claimed_by in dead})
+        theirs = rows.c.claimed_by.in_(sorted(dead))
+        return {each: n for each in affected if (n := self._doubt(each, now, theirs, detail="owner_died"))}
+
+    def resolve_doubt(
+        self, campaign_id: int, row: int, resolution: Resolution, now: datetime, *, token: str | None = None
+    ) -> bool:
+        """A row in doubt becomes ACCEPTED or READY; the evidence goes into the journal.
+
+        ``token`` is the attempt the evidence is about (None only for a person): False when the row is not in
+        doubt about it any more, or the message belongs to another row.
+        """
+        tally = Tally()
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            current = _facts(connection, campaign_id, rows.c.row == row, rows.c.state == R.IN_DOUBT)
+            if not current or token not in (None, current[0].attempt_token):
+                return False
+            decision = decide_doubt(connection, campaign, current[0], resolution, token, now)
+            if decision is None:
+                return False
+            write_decisions(connection, campaign, [(current[0], decision)], tally)
+            tally.write(connection, campaign_id, now)
+        return True
+
+    def exclude(
+        self,
+        campaign_id: int,
+        numbers: Sequence[int],
+        state: RowState,
+        reason: str | None,
+        now: datetime,
+        error_code: str | None = None,
+    ) -> int:
+        """Ready rows that will not be sent after all; returns how many were still ready.  Short
+        transactions.
+        """
+        done = 0
+        for start in range(0, len(numbers), CHUNK):
+            chunk = list(numbers[start : start + CHUNK])
+            done += self._exclude(
+                campaign_id, state, reason, now, rows.c.row.in_(chunk), error_code=error_code
+            )
+        return done
+
+    def exclude_same_text(
+        self, campaign_id: int, numbers: Sequence[int], state: RowState, reason: str | None, now: datetime
+    ) -> int:
+        """Every ready row with the route, sender and text of one of the rows ``numbers``; returns how many
+        that were.
+        """
+        sender = func.coalesce(rows.c.sender, "")
+        done = 0
+        for start in range(0, len(numbers), 100):
+            named = (rows.c.campaign_id == campaign_id, rows.c.row.in_(list(numbers[start : start + 100])))
+            with self._database.read() as connection:
+                query = select(rows.c.route, sender, rows.c.text).distinct().where(*named)
+                texts = [tuple(text) for text in connection.execute(query)]
+            while moved := self._exclude(
+                campaign_id, state, reason, now, tuple_(rows.c.route, sender, rows.c.text).in_(texts)
+            ):
+                done += moved
+        return done
+
+    def exclude_ready(self, campaign_id: int, state: RowState, reason: str | None, now: datetime) -> int:
+        """Every row that is still ready; returns how many that were."""
+        done = 0
+        while moved := self._exclude(campaign_id, state, reason, now):
+            done += moved
+        return done
+
+    def _exclude(
+        self,
+        campaign_id: int,
+        state: RowState,
+        reason: str | None,
+        now: datetime,
+        *where: Any,
+        error_code: str | None = None,
+    ) -> int:
+        tally = Tally()
+        with self._database.write() as connection:
+            locked(connection, campaign_id)
+            moved = move_ready_rows(
+                connection, campaign_id, state, reason, tally, *where, error_code=error_code
+            )
+            tally.write(connection, campaign_id, now)
+            return moved
+
+    def _doubt(self, campaign_id: int, now: datetime, *where: Any, detail: str = "claim_expired") -> int:
+        tally = Tally()
+        chosen = where or (rows.c.deadline <= now,)
+        values = {"in_doubt_at": now, "reason": "answer_unknown", "error_detail": detail}
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            current = _facts(connection, campaign_id, is_unsettled(), rows.c.state == R.SENDING, *chosen)
+            write_decisions(
+                connection, campaign, [(row, Decision(R.IN_DOUBT, values)) for row in current], tally
+            )
+            tally.write(connection, campaign_id, now)
+            by_owner: dict[str, int] = defaultdict(int)
+            for row in current:
+                by_owner[row.attempt_token] += 1
+            if current:
+                note(connection, detail, now, campaign_id=campaign_id, attempts=dict(by_owner))
+        return len(current)
+
+
+def _facts(connection: Connection, campaign_id: int, *where: Any) -> Sequence[Row[Any]]:
+    query = select(*_FACTS).where(rows.c.campaign_id == campaign_id, *where)
+    found: Sequence[Any] = connection.execute(query).all()
+    return found

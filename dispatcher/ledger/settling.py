@@ -1,0 +1,244 @@
+"""What an answer does to its row.
+
+:func:`decide` is the whole rule, without a database: a late success is the truth whoever sent it; a late
+doubt never overwrites anything; what comes unexpected is written into the journal, never dropped in silence.
+"""
+
+from __future__ import annotations
+
+from collections import Counter, defaultdict
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from decimal import Decimal
+from functools import lru_cache
+from typing import Any
+
+from sqlalchemy import Connection, Row, Update, bindparam, select, update
+
+from dispatcher.ledger.bulk import move_ready_rows
+from dispatcher.ledger.counting import Counted, Tally
+from dispatcher.ledger.journal import note
+from dispatcher.ledger.records import Accepted, NotSent, Refused, Settlement
+from dispatcher.ledger.schema import rows
+from dispatcher.ledger.states import SENT, CampaignState, RowState
+from dispatcher.ledger.values import rounded
+
+R = RowState
+DETAIL_LENGTH = 500
+_CURRENT = ("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts")
+_SELECT = select(*(rows.c[name] for name in _CURRENT)).where(
+    rows.c.campaign_id == bindparam("of_campaign"), rows.c.row.in_(bindparam("rows", expanding=True))
+)
+_TAKEN = select(rows.c.message_id, rows.c.campaign_id, rows.c.row).where(
+    rows.c.gateway_id == bindparam("gateway_id"), rows.c.message_id.in_(bindparam("ids", expanding=True))
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What to write: nothing, or ``values`` (with a move to ``new`` unless None), and perhaps an event."""
+
+    new: RowState | None = None
+    values: dict[str, Any] = field(default_factory=dict)
+    event: str | None = None
+    through_sending: bool = False  # a released row is taken back first: ready -> accepted is no move
+
+    @property
+    def applies(self) -> bool:
+        """Whether the row changes."""
+        return self.new is not None or bool(self.values)
+
+
+def decide(current: Row[Any] | None, settlement: Settlement, id_is_taken: bool, now: datetime) -> Decision:
+    """What ``settlement`` does to the row as it is now; ``id_is_taken``: its message id belongs to another
+    row.
+    """
+    if current is None:
+        return Decision(event="answer_without_row")
+    same = current.attempt_token == settlement.token
+    unsettled = same and current.state in (R.SENDING, R.IN_DOUBT)
+    if isinstance(settlement, Accepted):
+        return _accepted(current, settlement, same, id_is_taken, now)
+    if isinstance(settlement, Refused):
+        return _refused(settlement, id_is_taken) if unsettled else Decision()
+    if not same or current.state is not R.SENDING:
+        return Decision()
+    if isinstance(settlement, NotSent):
+        return Decision(R.READY, {"attempts": max(current.attempts - 1, 0)})
+    return _doubt(now, settlement.error_code, settlement.detail)
+
+
+def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool, now: datetime) -> Decision:
+    if current.message_id == answer.message_id:
+        return Decision()  # told twice: by the answer and by a callback, say
+    if id_is_taken:
+        doubt = _doubt(now, None, "message_id_taken") if same and current.state is R.SENDING else Decision()
+        return replace(doubt, event="message_id_taken")
+    lost = None if same else "late_success_lost_token"
+    values = {
+        "message_id": answer.message_id,
+        "sent_at": answer.sent_at,
+        "actual_cost": _price(answer.actual_cost),
+    }
+    values |= {"echoed": answer.echoed}
+    if current.state in (R.SENDING, R.IN_DOUBT):
+        # of an older attempt too: the gateway has it, so the row must never go out again
+        return Decision(R.ACCEPTED, values, event=lost)
+    if current.state is R.READY and current.attempt_token is not None:
+        return Decision(R.ACCEPTED, values, event=lost or "late_success_after_release", through_sending=True)
+    if current.state in SENT and current.message_id is None:
+        return Decision(None, values, event="late_success_after_decision")
+    return Decision(event="late_success_lost_row")
+
+
+def _refused(answer: Refused, id_is_taken: bool) -> Decision:
+    values = {"reason": answer.reason, "error_code": answer.error_code, "error_detail": _short(answer.detail)}
+    return Decision(R.REFUSED, values | {"message_id": None if id_is_taken else answer.message_id})
+
+
+def _doubt(now: datetime, code: str | None, detail: str | None) -> Decision:
+    values = {
+        "in_doubt_at": now,
+        "reason": "answer_unknown",
+        "error_code": code,
+        "error_detail": _short(detail),
+    }
+    return Decision(R.IN_DOUBT, values)
+
+
+def _short(detail: str | None) -> str | None:
+    return None if detail is None else detail[:DETAIL_LENGTH]
+
+
+def _price(amount: Decimal | None) -> Decimal | None:
+    # an unreadable price must not cost the outcome: it is an unknown price
+    return rounded(amount) if amount is not None and amount.is_finite() and amount >= 0 else None
+
+
+def settle_rows(
+    connection: Connection, campaign: Row[Any], settlements: Sequence[Settlement], tally: Tally, now: datetime
+) -> tuple[Counter[RowState], list[int]]:
+    """Apply answers to a locked campaign's rows; returns the moves per new state and the rows left as they
+    were.
+    """
+    moved: Counter[RowState] = Counter()
+    ignored: list[int] = []
+    for wave in _waves(settlements):
+        current = _current(connection, campaign.id, [settlement.row for settlement in wave])
+        taken = _taken(connection, campaign, wave)
+        writes: list[tuple[Row[Any], Decision]] = []
+        for settlement in wave:
+            row = current.get(settlement.row)
+            decision = decide(row, settlement, _is_taken(taken, settlement), now)
+            if decision.event:
+                _note(connection, campaign.id, row, settlement, decision.event, now)
+            if row is None or not decision.applies:
+                ignored.append(settlement.row)
+                continue
+            writes.append((row, decision))
+            moved.update([decision.new] if decision.new else [])
+            tally.not_echoed += isinstance(settlement, Accepted) and not settlement.echoed
+            if (message_id := _id_of(settlement)) is not None:
+                taken.setdefault(message_id, settlement.row)
+        write_decisions(connection, campaign, writes, tally)
+    return moved, ignored
+
+
+def write_decisions(
+    connection: Connection, campaign: Row[Any], writes: Sequence[tuple[Row[Any], Decision]], tally: Tally
+) -> None:
+    """Write decided moves, each guarded by the state and token it was decided on."""
+    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    back: list[int] = []
+    for row, decision in writes:
+        new = decision.new or row.state
+        if decision.through_sending:
+            groups[(0, R.READY, R.SENDING, ())].append(_key(campaign.id, row))
+        old = R.SENDING if decision.through_sending else row.state
+        values = {
+            **decision.values,
+            **({"in_doubt_at": None} if old is R.IN_DOUBT and new is not old else {}),
+        }
+        if old is R.IN_DOUBT and new in SENT | {R.READY}:
+            values |= {"reason": None, "error_code": None, "error_detail": None}
+        groups[(1, old, new, tuple(sorted(values)))].append({**_key(campaign.id, row), **_named(values)})
+        actual = values.get("actual_cost", row.actual_cost)
+        before = Counted(row.state, row.parts, row.reserve_cost, row.actual_cost)
+        tally.change(before, Counted(new, row.parts, row.reserve_cost, actual))
+        if new is R.READY:
+            back.append(row.row)
+    for _, old, new, names in sorted(groups):
+        batch = groups[(_, old, new, names)]
+        if connection.execute(_guarded(old, new, names), batch).rowcount != len(batch):
+            raise RuntimeError(f"campaign {campaign.id}: rows moved while it was locked")
+    if back and campaign.state is CampaignState.CANCELLED:
+        move_ready_rows(connection, campaign.id, R.CANCELLED, "cancelled", tally, rows.c.row.in_(back))
+
+
+def _key(campaign_id: int, row: Row[Any]) -> dict[str, Any]:
+    return {"of_campaign": campaign_id, "of_row": row.row, "of_token": row.attempt_token}
+
+
+def _named(values: dict[str, Any]) -> dict[str, Any]:
+    return {f"new_{name}": value for name, value in values.items()}
+
+
+@lru_cache(maxsize=64)
+def _guarded(old: RowState, new: RowState, names: tuple[str, ...]) -> Update:
+    where = (
+        rows.c.campaign_id == bindparam("of_campaign"),
+        rows.c.row == bindparam("of_row"),
+        rows.c.attempt_token == bindparam("of_token"),
+        rows.c.state == old,
+    )
+    return update(rows).where(*where).values(state=new, **{name: bindparam(f"new_{name}") for name in names})
+
+
+def _waves(settlements: Sequence[Settlement]) -> list[list[Settlement]]:
+    """Two answers for one row are applied one after the other; nearly always this is one wave."""
+    waves: list[list[Settlement]] = []
+    seen: Counter[int] = Counter()
+    for settlement in settlements:
+        if seen[settlement.row] == len(waves):
+            waves.append([])
+        waves[seen[settlement.row]].append(settlement)
+        seen[settlement.row] += 1
+    return waves
+
+
+def _current(connection: Connection, campaign_id: int, numbers: list[int]) -> dict[int, Row[Any]]:
+    found = connection.execute(_SELECT, {"of_campaign": campaign_id, "rows": numbers})
+    return {row.row: row for row in found}
+
+
+def _id_of(settlement: Settlement) -> str | None:
+    return settlement.message_id if isinstance(settlement, Accepted | Refused) else None
+
+
+def _taken(connection: Connection, campaign: Row[Any], wave: Sequence[Settlement]) -> dict[str, int]:
+    """Message ids that a row has already: id -> row number here, or -1 for another campaign's."""
+    ids = [found for settlement in wave if (found := _id_of(settlement)) is not None]
+    if not ids:
+        return {}
+    known = connection.execute(_TAKEN, {"gateway_id": campaign.gateway_id, "ids": ids})
+    return {row.message_id: row.row if row.campaign_id == campaign.id else -1 for row in known}
+
+
+def _is_taken(taken: dict[str, int], settlement: Settlement) -> bool:
+    message_id = _id_of(settlement)
+    return message_id is not None and taken.get(message_id, settlement.row) != settlement.row
+
+
+def _note(
+    connection: Connection,
+    campaign_id: int,
+    row: Row[Any] | None,
+    answer: Settlement,
+    kind: str,
+    now: datetime,
+) -> None:
+    detail = {"answer": type(answer).__name__, "token": answer.token, "message_id": _id_of(answer)}
+    if row is not None:
+        detail |= {"state": row.state.code, "row_message_id": row.message_id, "row_token": row.attempt_token}
+    note(connection, kind, now, campaign_id=campaign_id, row=answer.row, **detail)
