@@ -12,6 +12,7 @@ from collections.abc import AsyncIterator, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 
@@ -26,11 +27,16 @@ from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.ledger.pace import SqlitePace
 from dispatcher.report.campaign import Reporter
 from dispatcher.report.write import ReportWritten
-from dispatcher.sending.owners import OwnerLock
+from dispatcher.sending.owners import OwnerLock, is_dead
+from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
-from dispatcher.settings import Configuration, GatewayKind, choose_target
+from dispatcher.settings import Configuration, GatewayKind, Target, choose_target
 from dispatcher.wording import Wording
 from jobs.sender import EmbeddedSender
+
+QUIET_AFTER_DEATH = timedelta(
+    seconds=30
+)  # on top of the request time-out, for a claim whose owner is proved dead
 
 
 class Application:
@@ -124,6 +130,23 @@ class Application:
         self._stack.callback(ledger.processes.forget, owner.id)
         return owner
 
+    def reconciler(
+        self, ledger: Ledger, target: Target, services: Services, absent_after: timedelta | None = None
+    ) -> Reconciler:
+        """Settles doubts; with the embedded simulator, whose listing is complete at once, time is proof enough."""
+        quiet = timedelta(seconds=self.settings.quiet_seconds)
+        quiet_after_death = timedelta(seconds=services.request_timeout) + QUIET_AFTER_DEATH
+
+        def quiet_for(owner: str) -> timedelta:
+            alive = {
+                p.owner for p in ledger.processes.all() if p.lock_path and not is_dead(Path(p.lock_path))
+            }
+            return quiet if owner in alive else min(quiet, quiet_after_death)
+
+        if absent_after is None and target.kind is GatewayKind.SIMULATOR:
+            absent_after = timedelta(0)
+        return Reconciler(services, target.name, quiet=quiet_for, absent_after=absent_after)
+
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""
         target = choose_target(self.configuration)
@@ -163,7 +186,8 @@ class Application:
         def sender(stop: threading.Event) -> Iterator[EmbeddedSender]:
             parts, gateway = open_services()
             try:
-                with EmbeddedSender(parts, stop.is_set, gateway.aclose, guard=guard) as running:
+                reconciler = self.reconciler(ledger, target, parts)
+                with EmbeddedSender(parts, reconciler, stop.is_set, gateway.aclose, guard=guard) as running:
                     yield running
             finally:
                 parts.ledger.close()
@@ -184,6 +208,7 @@ class Application:
             guard=guard,
             rng=random.Random(),
             services=services,
+            reconciler=partial(self.reconciler, ledger, target),
             sender=sender,
             write_report=write_report,
         )

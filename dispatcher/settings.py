@@ -78,7 +78,7 @@ class Settings(BaseSettings):
     account_key: SecretStr | None = None
     proxy: str | None = None
     ca_file: Path | None = None
-    log: str = "warning"
+    log: Literal["debug", "info", "warning", "error", "critical"] = "warning"
     metrics_port: int | None = Field(None, ge=1, le=65_535)
 
     @classmethod
@@ -97,6 +97,11 @@ class Settings(BaseSettings):
     @classmethod
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
+
+    @field_validator("log", mode="before")
+    @classmethod
+    def _lower(cls, value: object) -> object:
+        return value.lower() if isinstance(value, str) else value
 
     @field_validator("timezone")
     @classmethod
@@ -164,7 +169,7 @@ def load(
             found=found,
             setting=name,
             source=str(origins.get(name, Origin.DEFAULT)),
-            problem=first["msg"],
+            problem=first["msg"].removeprefix("Value error, "),
         ) from error
     return Configuration(settings, origins)
 
@@ -184,28 +189,44 @@ def _named(variables: Mapping[str, str | None]) -> dict[str, str]:
 
 def _dotenv(path: Path) -> dict[str, str]:
     try:
-        return _named(dotenv_values(path, interpolate=False)) if path.is_file() else {}
+        # utf-8-sig: a file that Notepad saved begins with a mark that would hide its first name
+        values = dotenv_values(path, interpolate=False, encoding="utf-8-sig") if path.is_file() else {}
     except (OSError, UnicodeDecodeError) as error:
         raise UsageError("settings_unreadable", file=str(path)) from error
+    for variable in values:
+        if variable.startswith(PREFIX):
+            _must_be_known(path, variable.removeprefix(PREFIX).lower())
+    return _named(values)
 
 
 def _toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8"))
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError("settings_unreadable", file=str(path)) from error
     for name in values:
-        if name not in Settings.model_fields:
-            closest = difflib.get_close_matches(name, Settings.model_fields, n=1)
-            raise UsageError(
-                "settings_unknown_name",
-                file=str(path),
-                found=name,
-                closest=closest[0] if closest else ", ".join(sorted(Settings.model_fields)),
-            )
+        _must_be_known(path, name)
     return {name: str(value) if isinstance(value, float) else value for name, value in values.items()}
+
+
+def _must_be_known(path: Path, name: str) -> None:
+    # a misspelt limit in a file would be no limit at all
+    if name not in Settings.model_fields:
+        closest = difflib.get_close_matches(name, Settings.model_fields, n=1)
+        raise UsageError(
+            "settings_unknown_name",
+            file=str(path),
+            found=name,
+            closest=closest[0] if closest else ", ".join(sorted(Settings.model_fields)),
+        )
+
+
+def masked(url: str) -> str:
+    """The URL as it may be shown: without the name and password that may stand before its host."""
+    scheme, separator, rest = url.rpartition("://")
+    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url
 
 
 class GatewayKind(StrEnum):
@@ -278,8 +299,12 @@ def is_loopback(url: str) -> bool:
 
 
 def _checked_url(url: str) -> str:
-    parts = urlsplit(url)
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address or a port that is none
+        raise UsageError("settings_gateway_unknown", found=masked(url)) from None
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
-    if not secure or not parts.hostname or parts.query or parts.fragment or parts.username:
-        raise UsageError("settings_gateway_unknown", found=url)
+    if not (usable and secure) or parts.query or parts.fragment or parts.username or parts.password:
+        raise UsageError("settings_gateway_unknown", found=masked(url))
     return url.rstrip("/")

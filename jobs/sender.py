@@ -1,44 +1,69 @@
-"""Sending inside this process: the embedded broker, its worker, and the lanes they run."""
+"""Sending inside this process: the embedded broker, its worker, and the lanes and reconciling they run."""
 
 from __future__ import annotations
 
 import threading
 from collections.abc import Awaitable, Callable
+from dataclasses import dataclass, field
 from datetime import timedelta
 from types import TracebackType
 
+from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneEnd
 from dispatcher.sending.guards import Breaker
+from dispatcher.sending.reconcile import Obstacle, Outlook, Reconciler
 from dispatcher.sending.services import Services
-from jobs.actors import declare_send_lane
+from jobs.actors import declare_reconcile, declare_send_lane
 from jobs.broker import embedded_broker
 from jobs.worker import EmbeddedWorker
+
+FIRST_PASS = 1.0  # seconds after a doubt appears
+PASSES = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)  # seconds between passes; the last one repeats
+PROOF_PASS = 1.0  # seconds before the pass that may complete a proof
+FAILURES_IN_A_ROW = 5  # passes without an answer after which waiting for doubts is given up
+
+
+@dataclass
+class _Doubts:
+    """The reconciling of one campaign in this process."""
+
+    outlook: Outlook | None = None
+    next_pass: float = 0.0
+    passes: int = 0
+    failures: int = 0
+    queued: bool = False
+    last_error: DispatcherError | None = field(default=None)
 
 
 class EmbeddedSender:
     """Runs lanes while its ``with`` block lasts; leaving it settles what is in flight.
 
-    ``stopping`` is asked before every claim and request.  ``close`` is awaited on the worker's event loop at the end.
+    ``stopping`` is asked before every claim and request.  ``close`` is awaited on the worker's event loop at the
+    end.
     """
 
     def __init__(
         self,
         services: Services,
+        reconciler: Reconciler,
         stopping: Callable[[], bool],
         close: Callable[[], Awaitable[None]],
         *,
         guard: timedelta,
     ) -> None:
         self._services = services
+        self._reconciler = reconciler
         self._stopping = stopping
         self._guard = guard
         self._lock = threading.Lock()
         self._queued: set[int] = set()
         self._breakers: dict[int, Breaker] = {}
+        self._doubts: dict[int, _Doubts] = {}
         self.failure: BaseException | None = None
         broker = embedded_broker()
-        self._enqueue = declare_send_lane(broker, self._run_lane, self._failed)
+        self._enqueue_lane = declare_send_lane(broker, self._run_lane, self._failed)
+        self._enqueue_reconcile = declare_reconcile(broker, self._run_reconcile, self._failed)
         self._worker = EmbeddedWorker(broker, close)
 
     def __enter__(self) -> EmbeddedSender:
@@ -56,11 +81,30 @@ class EmbeddedSender:
             if campaign_id in self._queued:
                 return
             self._queued.add(campaign_id)
-        self._enqueue(campaign_id, 0)
+        self._enqueue_lane(campaign_id, 0)
+
+    def reconcile(self, campaign_id: int) -> Outlook | None:
+        """Look for the campaign's rows in doubt when it is time to; gives what the last look showed.
+
+        None before the first look.  An outlook whose every row is stuck will not change by itself.
+        """
+        now = self._services.clock.monotonic()
+        with self._lock:
+            doubts = self._doubts.setdefault(campaign_id, _Doubts(next_pass=now + FIRST_PASS))
+            if doubts.queued or now < doubts.next_pass:
+                return doubts.outlook
+            doubts.queued = True
+        self._enqueue_reconcile(campaign_id)
+        return doubts.outlook
+
+    def gave_up(self, campaign_id: int) -> DispatcherError | None:
+        """Why looking for rows in doubt is of no use for now: the listing cannot be had."""
+        doubts = self._doubts.get(campaign_id)
+        return doubts.last_error if doubts and doubts.failures >= FAILURES_IN_A_ROW else None
 
     async def _run_lane(self, campaign_id: int, lane: int) -> LaneEnd:
         campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
-        # one breaker a campaign for the life of the process: a run of refusals does not begin anew with each time slice
+        # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
         breaker = self._breakers.setdefault(campaign_id, Breaker())
         end = LaneEnd.STOPPED
         try:
@@ -70,6 +114,31 @@ class EmbeddedSender:
                 with self._lock:
                     self._queued.discard(campaign_id)
         return end
+
+    async def _run_reconcile(self, campaign_id: int) -> None:
+        doubts = self._doubts[campaign_id]
+        try:
+            doubts.outlook = await self._reconciler.step([campaign_id])
+            doubts.failures = 0
+        except DispatcherError as error:
+            # the listing cannot be had now: nothing is proved, and nothing is lost by looking again
+            doubts.failures += 1
+            doubts.last_error = error
+        doubts.next_pass = self._services.clock.monotonic() + self._until_next_pass(doubts)
+        doubts.passes += 1
+        doubts.queued = False
+
+    def _until_next_pass(self, doubts: _Doubts) -> float:
+        outlook = doubts.outlook
+        wait = PASSES[min(doubts.passes, len(PASSES) - 1)]
+        if outlook is None or doubts.failures:
+            return wait
+        if Obstacle.UNPROVED in outlook.open.values():
+            return PROOF_PASS
+        if outlook.until is not None:
+            left = (outlook.until - self._services.clock.now()).total_seconds()
+            return max(PROOF_PASS, min(wait, left + 0.1))
+        return wait
 
     def _facts(self, campaign: CampaignView) -> CampaignFacts:
         ledger_id = self._services.ledger.ledger.id

@@ -11,18 +11,23 @@ import tempfile
 import traceback
 from collections.abc import Sequence
 from pathlib import Path
+from typing import Any
 
-import click
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import check, operate, optouts, run_command, simulate, sms, status
+from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status
 from dispatcher.cli.output import Output
 from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.wording import Wording
 
 EXIT_BUG = 70
 EXIT_INTERRUPTED = 130
+
+# newer typer carries its own copy of click: the parser's errors are found through what typer itself exports
+_WRONG_USAGE: type[Exception] = next(
+    kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
+)
 
 app = typer.Typer(
     name="dispatcher",
@@ -56,6 +61,7 @@ def _alone(
 check.register(app)
 run_command.register(app)
 operate.register(app)
+reconcile.register(app)
 status.register(app)
 optouts.register(app)
 sms.register(app)
@@ -71,15 +77,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except DispatcherError as error:
         output.error(error)
         return error.exit_code
-    except click.exceptions.Abort:
-        return EXIT_INTERRUPTED
-    except click.ClickException as error:
-        command = (
-            error.ctx.command_path if isinstance(error, click.UsageError) and error.ctx else "dispatcher"
-        )
-        output.error(UsageError("usage", found=error.format_message(), command=command))
+    except _WRONG_USAGE as error:
+        output.error(_usage(error))
         return UsageError.exit_code
-    except KeyboardInterrupt:
+    except (typer.Abort, KeyboardInterrupt):
         return EXIT_INTERRUPTED
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
         output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
@@ -99,6 +100,12 @@ def language_of(arguments: Sequence[str]) -> str:
     if chosen := os.environ.get("DISPATCHER_LANG"):
         return chosen
     return (os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "en")[:2]
+
+
+def _usage(error: Any) -> UsageError:
+    context = getattr(error, "ctx", None)
+    command = context.command_path if context else "dispatcher"
+    return UsageError("usage", found=error.format_message(), command=command)
 
 
 def _keep_traceback() -> Path:

@@ -17,7 +17,13 @@ from dispatcher.settings import Configuration, GatewayKind, choose_target
 
 
 def launch_file(
-    configuration: Configuration, output: Output, request: LaunchRequest, flags: FileFlags, *, yes: bool
+    configuration: Configuration,
+    output: Output,
+    request: LaunchRequest,
+    flags: FileFlags,
+    *,
+    yes: bool,
+    wait: bool,
 ) -> int:
     """Run a file; gives the exit code."""
     announce_gateway(configuration, output)
@@ -27,15 +33,18 @@ def launch_file(
         funds(flags, configuration.settings),
         lambda launch: launch.run(request),
         yes=yes,
+        wait=wait,
     )
 
 
 def resume_campaign(
-    configuration: Configuration, output: Output, request: ResumeRequest, *, yes: bool
+    configuration: Configuration, output: Output, request: ResumeRequest, *, yes: bool, wait: bool
 ) -> int:
     """Resume a campaign; gives the exit code."""
     announce_gateway(configuration, output)
-    return _launch(configuration, output, Funds({}, None), lambda launch: launch.resume(request), yes=yes)
+    return _launch(
+        configuration, output, Funds({}, None), lambda launch: launch.resume(request), yes=yes, wait=wait
+    )
 
 
 def announce_gateway(configuration: Configuration, output: Output) -> None:
@@ -57,10 +66,11 @@ def _launch(
     start: Callable[[Launch], Landing],
     *,
     yes: bool,
+    wait: bool,
 ) -> int:
     with Application(configuration, output.wording) as application, Terminal(output, yes=yes) as terminal:
         house = application.house(money)
-        landing = start(Launch(house, terminal))
+        landing = start(Launch(house, terminal, wait_for_doubts=wait))
         values = campaign_values(house.ledger, landing.campaign)
     terminal.close()
     show_landing(output, landing)

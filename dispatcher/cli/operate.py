@@ -20,6 +20,7 @@ def resume(
     campaign: o.CampaignId,
     without_refused: o.WithoutRefused = False,
     yes: o.Yes = False,
+    no_wait: o.NoWait = False,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
     gateway: o.GatewayName = None,
@@ -36,7 +37,7 @@ def resume(
         as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )
     request = ResumeRequest(campaign, without_refused=without_refused, report_dir=report_dir)
-    return resume_campaign(configuration, output, request, yes=yes)
+    return resume_campaign(configuration, output, request, yes=yes, wait=not no_wait)
 
 
 def pause(

@@ -98,6 +98,9 @@ ReportDir = Annotated[
     Path | None, typer.Option("--report-dir", help="Folder for the report; default: beside the file.")
 ]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Plan and screen only; nothing is sent.")]
+NoWait = Annotated[
+    bool, typer.Option("--no-wait", help="Do not wait for rows in doubt: end with exit code 1 instead.")
+]
 WithoutRefused = Annotated[
     bool,
     typer.Option("--without-refused", help="Leave out the rows whose text is forbidden and send the others."),

@@ -38,6 +38,7 @@ def run(
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
+    no_wait: o.NoWait = False,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
     gateway: o.GatewayName = None,
@@ -88,4 +89,4 @@ def run(
         max_cost=configuration.settings.max_cost,
         report_dir=report_dir,
     )
-    return launch_file(configuration, output, request, flags, yes=yes)
+    return launch_file(configuration, output, request, flags, yes=yes, wait=not no_wait)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from datetime import datetime
 from types import TracebackType
 from typing import Any
 
@@ -20,6 +21,7 @@ from dispatcher.intake.house import Progress, Question
 from dispatcher.intake.launch import Landing
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
+from dispatcher.sending.reconcile import Outlook
 
 PLAIN_LINE_SECONDS = 5.0
 BAR_WIDTH = 24
@@ -37,7 +39,8 @@ class Terminal:
         )
         self._live: Live | None = None
         self._last_line = 0.0
-        self._plan: dict[str, Any] = {}
+        self._last_share: float | None = None
+        self._said_until: datetime | None = None
 
     def __enter__(self) -> Terminal:
         return self
@@ -127,6 +130,16 @@ class Terminal:
         )
         self._progress(line, 1 - progress.ready / max(1, progress.total))
 
+    def doubts(self, outlook: Outlook, in_doubt: int) -> None:
+        """Say once until when the rows in doubt are waited for."""
+        if outlook.until is None or outlook.until == self._said_until:
+            return
+        self._said_until = outlook.until
+        self.close()
+        self._output.say(
+            self._words.count("run.doubts_until", in_doubt, until=f"{outlook.until.astimezone():%H:%M:%S}")
+        )
+
     def pausing(self) -> None:
         self.close()
         self._output.tell("run.pausing")
@@ -173,8 +186,8 @@ class Terminal:
         if self._console.is_terminal:
             filled = round(max(0.0, min(1.0, share)) * BAR_WIDTH)
             self._show(f"[{'#' * filled}{'.' * (BAR_WIDTH - filled)}] {line}")
-        elif time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS:
-            self._last_line = time.monotonic()
+        elif share != self._last_share and time.monotonic() - self._last_line >= PLAIN_LINE_SECONDS:
+            self._last_line, self._last_share = time.monotonic(), share
             self._output.say(line)
 
     def _show(self, line: str) -> None:

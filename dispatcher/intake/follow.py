@@ -14,6 +14,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.intake.house import House, Progress, Sender, Watcher
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.ledger.states import SENT
+from dispatcher.sending.guards import Stop
 
 POLL_SECONDS = 0.2
 SWEEP_SECONDS = 1.0
@@ -22,16 +23,18 @@ RATE_WINDOW = 25  # polls over which the shown rate is taken
 UNDER_WAY = frozenset({CampaignState.SENDING, CampaignState.WAITING})
 
 
-def follow(house: House, watcher: Watcher, campaign_id: int, stop: threading.Event) -> bool:
-    """Send the campaign until nothing is left that can be sent now; True when a person interrupted.
+def follow(
+    house: House, watcher: Watcher, campaign_id: int, stop: threading.Event, *, wait_for_doubts: bool = True
+) -> bool:
+    """Send the campaign until nothing is left that can be sent or settled now; True when a person interrupted.
 
-    On the first Ctrl-C the campaign is paused and what is in flight is settled; a second one leaves at
-    once.  Raises what a lane failed with, after its rows are safe.
+    On the first Ctrl-C the campaign is paused and what is in flight is settled; a second one leaves at once.
+    Raises what a lane failed with, after its rows are safe.
     """
     interrupted = False
     with house.sender(stop) as sender:
         try:
-            _until_idle(house, watcher, campaign_id, sender)
+            _until_idle(house, watcher, campaign_id, sender, wait_for_doubts)
         except KeyboardInterrupt:
             interrupted = True
             watcher.pausing()
@@ -40,32 +43,46 @@ def follow(house: House, watcher: Watcher, campaign_id: int, stop: threading.Eve
             stop.set()
     if sender.failure is not None:
         with suppress(DispatcherError):
-            house.ledger.campaigns.hold(campaign_id, "bug", house.clock.now())
+            house.ledger.campaigns.hold(campaign_id, str(Stop.BUG), house.clock.now())
         raise sender.failure
     house.ledger.campaigns.finish_if_done(campaign_id, house.clock.now())
     return interrupted
 
 
-def _until_idle(house: House, watcher: Watcher, campaign_id: int, sender: Sender) -> None:
+def _until_idle(
+    house: House, watcher: Watcher, campaign_id: int, sender: Sender, wait_for_doubts: bool
+) -> None:
     meter = _Meter()
     next_sweep = 0.0
     while sender.failure is None:
-        counts = house.ledger.queries.counts(campaign_id)
-        watcher.sending(meter.read(counts))
         now = house.clock.now()
         house.ledger.rows.doubt_expired(now)
+        counts = house.ledger.queries.counts(campaign_id)
+        watcher.sending(meter.read(counts))
         state = house.ledger.campaigns.finish_if_done(campaign_id, now)
-        if state not in UNDER_WAY or not _open(counts):
+        if state not in UNDER_WAY:
             return
-        if time.monotonic() >= next_sweep:
+        busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
+        hopeful = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else False
+        if not busy and not hopeful:
+            return
+        if busy and time.monotonic() >= next_sweep:
             next_sweep = time.monotonic() + SWEEP_SECONDS
             sender.enqueue(campaign_id)
         time.sleep(POLL_SECONDS)
 
 
-def _open(counts: dict[RowState, int]) -> bool:
-    """True while something moves by itself; rows in doubt do not."""
-    return bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
+def _look_for_doubts(watcher: Watcher, campaign_id: int, sender: Sender, counts: dict[RowState, int]) -> bool:
+    """Reconcile what is in doubt; False when looking again would change nothing."""
+    in_doubt = counts.get(RowState.IN_DOUBT, 0)
+    if not in_doubt:
+        return False
+    outlook = sender.reconcile(campaign_id)
+    if outlook is not None and outlook.open:
+        watcher.doubts(outlook, in_doubt)
+    if sender.gave_up(campaign_id) is not None:
+        return False
+    return outlook is None or len(outlook.stuck) < in_doubt
 
 
 class _Meter:

@@ -14,9 +14,11 @@ from typing import Protocol
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill, Funds, PriceBook
+from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.preflight import PreflightResult
+from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Clock, Services
 
 
@@ -25,6 +27,12 @@ class Sender(Protocol):
 
     def enqueue(self, campaign_id: int) -> None:
         """Start a lane of the campaign, unless one is running or queued."""
+
+    def reconcile(self, campaign_id: int) -> Outlook | None:
+        """Look for rows in doubt when it is time to; gives what the last look showed, None before the first."""
+
+    def gave_up(self, campaign_id: int) -> DispatcherError | None:
+        """Why looking for rows in doubt is of no use for now."""
 
     @property
     def failure(self) -> BaseException | None:
@@ -46,6 +54,7 @@ class House:
     guard: timedelta
     rng: random.Random
     services: Callable[[], AbstractAsyncContextManager[Services]]
+    reconciler: Callable[[Services, timedelta | None], Reconciler]
     sender: Callable[[threading.Event], AbstractContextManager[Sender]]
     write_report: Callable[[CampaignView, Path | None], ReportWritten]
 
@@ -103,5 +112,7 @@ class Watcher(Protocol):
     def confirm(self, question: Question) -> bool: ...
 
     def sending(self, progress: Progress) -> None: ...
+
+    def doubts(self, outlook: Outlook, in_doubt: int) -> None: ...
 
     def pausing(self) -> None: ...

@@ -67,11 +67,12 @@ class Landing:
 class Launch:
     """Launches and resumes campaigns in one house, watched by one watcher."""
 
-    def __init__(self, house: House, watcher: Watcher) -> None:
+    def __init__(self, house: House, watcher: Watcher, *, wait_for_doubts: bool = True) -> None:
         self._house = house
         self._watcher = watcher
         self._ledger = house.ledger
         self._stop = threading.Event()
+        self._wait_for_doubts = wait_for_doubts
         self._started = time.monotonic()
 
     def run(self, request: LaunchRequest) -> Landing:
@@ -160,10 +161,9 @@ class Launch:
         forbidden: tuple[int, ...] = ()
         try:
             if campaign.state in (C.SENDING, C.WAITING):
-                interrupted = follow(self._house, self._watcher, campaign.id, self._stop)
+                interrupted = self._follow(campaign.id)
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
-                self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
-                self._ledger.campaigns.finish_if_done(campaign.id, self._house.clock.now())
+                interrupted = self._finish(campaign.id)
             else:
                 forbidden = self._preflight(campaign, choice)
                 if forbidden and without_refused:
@@ -216,7 +216,22 @@ class Launch:
             self._ledger.campaigns.planned_again(campaign.id, now)
             raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
-        return follow(self._house, self._watcher, campaign.id, self._stop)
+        return self._follow(campaign.id)
+
+    def _finish(self, campaign_id: int) -> bool:
+        """Nothing is ready: what is in doubt is looked for, and the campaign ends; True when interrupted."""
+        now = self._house.clock.now()
+        if self._ledger.queries.counts(campaign_id).get(RowState.IN_DOUBT):
+            self._ledger.campaigns.resume(campaign_id, now)
+            return self._follow(campaign_id)
+        self._ledger.campaigns.begin_preflight(campaign_id, now)
+        self._ledger.campaigns.finish_if_done(campaign_id, now)
+        return False
+
+    def _follow(self, campaign_id: int) -> bool:
+        return follow(
+            self._house, self._watcher, campaign_id, self._stop, wait_for_doubts=self._wait_for_doubts
+        )
 
     def _leave_out(self, campaign_id: int, forbidden: tuple[int, ...]) -> None:
         self._ledger.rows.exclude(

@@ -10,7 +10,7 @@ from sqlalchemy import Connection, Row, bindparam, or_, select, update
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.counting import Counted, Tally
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
-from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, opt_outs, rows
+from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
 
 _NAMES = ("row", "recipient", "route", "sender", "text", "encoding", "parts", "reserve_cost", "attempts")
@@ -37,6 +37,15 @@ _SEND = (
         error_code=None,
         error_detail=None,
     )
+)
+_UNSETTLED = (
+    select(rows.c.row)
+    .where(
+        _OF_CAMPAIGN,
+        is_unsettled(),
+        or_(rows.c.state == RowState.SENDING, rows.c.deadline > bindparam("at")),
+    )
+    .limit(1)
 )
 _OPTED_OUT = select(opt_outs.c.recipient).where(
     opt_outs.c.recipient.in_(bindparam("recipients", expanding=True))
@@ -77,11 +86,14 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
 
 
 def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> Sequence[Row[Any]]:
-    values = {"of_campaign": campaign.id, "at": request.now, "at_most": request.limit}
+    values = {"of_campaign": campaign.id, "at": request.now, "at_most": request.limit + request.keep_witness}
     due: Sequence[Any] = connection.execute(_DUE, values).all()
     if any(row.attempt_token == request.token for row in due):
         raise ValueError("the token of a claim must be new")
-    return due
+    tail = request.keep_witness and 0 < len(due) <= request.limit
+    if tail and connection.execute(_UNSETTLED, {"of_campaign": campaign.id, "at": request.now}).first():
+        return due[:-1]
+    return due[: request.limit]
 
 
 def _leave_out(

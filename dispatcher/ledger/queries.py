@@ -106,6 +106,7 @@ class DoubtfulRow:
 
     row: int
     recipient: str
+    route: str
     sender: str | None
     text: str = field(repr=False)
     token: str
@@ -237,6 +238,19 @@ class Queries:
                 found = connection.execute(query.where(chosen, gateways.c.name == gateway))
                 settled |= {row.message_id: (row.campaign_id, row.row) for row in found}
         return settled
+
+    def settled_attempts(self, gateway: str, message_ids: Sequence[str]) -> dict[str, datetime]:
+        """When the attempt began that each of the gateway's messages is settled to; others are left out."""
+        query = select(rows.c.message_id, rows.c.attempt_started_at).join(
+            gateways, gateways.c.id == rows.c.gateway_id
+        )
+        started: dict[str, datetime] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(message_ids), 500):
+                chosen = rows.c.message_id.in_(message_ids[start : start + 500])
+                found = connection.execute(query.where(chosen, gateways.c.name == gateway))
+                started |= {row.message_id: row.attempt_started_at for row in found}
+        return started
 
     def awaiting_delivery(
         self, campaign_id: int, after_row: int = 0, limit: int = 500

@@ -14,17 +14,17 @@ from enum import IntEnum
 
 
 class RowState(IntEnum):
-    """Where one row of a file is."""
+    """Where one row of a file is.  Families that the database checks are neighbours: a range is a cheap test."""
 
     READY = 1
     SENDING = 2
-    ACCEPTED = 3
-    DELIVERED = 4
-    UNDELIVERABLE = 5
-    EXPIRED = 6
-    REJECTED = 7
-    REFUSED = 8
-    IN_DOUBT = 9
+    IN_DOUBT = 3
+    ACCEPTED = 4
+    DELIVERED = 5
+    UNDELIVERABLE = 6
+    EXPIRED = 7
+    REJECTED = 8
+    REFUSED = 9
     INVALID = 10
     HIDDEN = 11
     DUPLICATE = 12

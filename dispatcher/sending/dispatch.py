@@ -14,6 +14,7 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
@@ -31,6 +32,11 @@ LOOK_AHEAD = 0.1  # seconds before the last slot at which the next ones are rese
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
 START_MARGIN = timedelta(seconds=5)  # a claim is worth this much longer than its last slot
 CLOCK_GAP = 2.0  # seconds by which the two clocks may drift apart: more means that the machine slept
+SETTLE_AGAIN = (
+    0.5,
+    2.0,
+    5.0,
+)  # seconds between tries to write the last answers down; then the rows are in doubt
 MAX_BATCH = 16
 MAX_BATCH_UNLIMITED = 64
 
@@ -107,6 +113,9 @@ class Lane:
                 if self._must_stop():
                     end = LaneEnd.STOPPED
                     break
+                if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
+                    await self._until_next_batch(min(rest, 1.0))
+                    continue
                 room = self.limits.in_flight - len(self._in_flight)
                 if room <= 0:
                     await self._wait(SETTLE_WITHIN)
@@ -119,7 +128,7 @@ class Lane:
                 claimed = await self._claim(slots.offsets)
                 if claimed.capped:
                     await self._stop(Halt(Stop.COST_CAP))
-                if not claimed.rows:
+                if not claimed.rows and not claimed.left_out:
                     end = LaneEnd.DRAINED if claimed.state is CampaignState.SENDING else LaneEnd.STOPPED
                     break
                 await self._until_next_batch(slots.offsets[-1] - LOOK_AHEAD)
@@ -152,6 +161,7 @@ class Lane:
             + START_MARGIN,
             now=lease.wall_start,
             guard_since=self.campaign.guard_since,
+            keep_witness=True,
         )
         claimed = await self._settle(request)
         for row, slot in zip(claimed.rows, slots, strict=False):
@@ -200,7 +210,14 @@ class Lane:
         """Settle everything that is in flight; called on every way out."""
         while self._in_flight:
             await asyncio.wait(set(self._in_flight), timeout=SETTLE_WITHIN)
-            await self._settle()
+            with suppress(DispatcherError):  # tried again below, with everything else
+                await self._settle()
+        for wait in SETTLE_AGAIN:
+            try:
+                await self._settle()
+                return
+            except DispatcherError:
+                await self.services.clock.sleep(wait)
         await self._settle()
 
     async def _attempt(self, row: ClaimedRow, token: str, lease: _Lease, slot: float) -> None:
@@ -228,7 +245,9 @@ class Lane:
     async def _react(self, verdict: Verdict) -> None:
         if verdict.outcome is Outcome.THROTTLED or verdict.retry_after:
             await self._slow_down(verdict.retry_after or 1.0)
-        halt = self.breaker.see(verdict) or await self._check_account(verdict)
+        halt = self.breaker.see(verdict, self.services.clock.monotonic()) or await self._check_account(
+            verdict
+        )
         if halt:
             await self._stop(halt)
 

@@ -1,8 +1,9 @@
-"""When to stop: the breaker that looks at every answer of a campaign's real sends.
+"""When to rest and when to stop: the breaker that looks at every answer of a campaign's real sends.
 
-One forbidden text blocklists the account and costs money, a wrong token refuses everything, and a gateway that answers
-nothing readable turns every row into a doubt.  So the first answer of the first kinds, and a run of the
-others, stops the campaign with nothing sent beyond what is in flight.  Stopped rows stay ready.
+One forbidden text blocklists the account and costs money, a wrong token refuses everything: the first such
+answer, and a run of refusals, stops the campaign with nothing sent beyond what is in flight.  A gateway that
+cannot be reached, or whose answers are lost, first makes the campaign rest, longer each time, and then holds it.
+Stopped rows stay ready.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from dispatcher.ledger import Ledger
 
 REFUSALS_IN_A_ROW = 20
 REFUSALS_OF_LAST = (20, 200)  # more than 20 (10 %) of the last 200
-DOUBTS_IN_A_ROW = 20
+DOUBTS_BEFORE_REST = 3
 STRANGERS_IN_A_ROW = 3  # answers that are not the gateway's at all: the next one will be the same
-NOT_SENT_IN_A_ROW = 40
+RESTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds; after the last one the campaign is held
 
 
 class Stop(StrEnum):
@@ -42,7 +43,7 @@ class Stop(StrEnum):
     BUG = "bug"
 
 
-HELD_STOPS = frozenset({Stop.COST_CAP})
+HELD_STOPS = frozenset({Stop.COST_CAP, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
 """Stops that endanger nothing: the campaign is held, not halted."""
 
 
@@ -72,37 +73,50 @@ _HALTS = {401: Stop.UNAUTHORIZED, 402: Stop.PAYMENT, 403: Stop.FORBIDDEN}
 
 @dataclass
 class Breaker:
-    """Watches the answers of one campaign in one process; :meth:`see` says when it is time to stop."""
+    """Watches the answers of one campaign in one process.
 
+    :meth:`see` says when it is time to stop; :attr:`rest_until` (monotonic seconds) when the next row may be claimed.
+    """
+
+    rest_until: float = 0.0
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=REFUSALS_OF_LAST[1]))
     _refused: int = 0
     _doubts: int = 0
-    _not_sent: int = 0
     _strangers: int = 0
+    _rests: int = 0
 
-    def see(self, verdict: Verdict) -> Halt | None:
-        """The halt that this answer calls for, or None."""
+    def see(self, verdict: Verdict, now: float) -> Halt | None:
+        """The halt that this answer calls for, or None; ``now`` is monotonic."""
         if verdict.outcome is Outcome.HALT:
             return halt_of(verdict)
-        refused = verdict.outcome is Outcome.REFUSED
-        answered = refused or verdict.outcome is Outcome.ACCEPTED
-        if answered:
-            self._recent.append(refused)
-        # only what answers the question ends a run: a throttled request says nothing about refusals or doubts
-        self._refused = (
-            self._refused + 1 if refused else 0 if verdict.outcome is Outcome.ACCEPTED else self._refused
-        )
-        self._doubts = (
-            self._doubts + 1 if verdict.outcome is Outcome.IN_DOUBT else 0 if answered else self._doubts
-        )
-        self._not_sent = self._not_sent + 1 if verdict.outcome is Outcome.NOT_SENT else 0
-        self._strangers = self._strangers + 1 if verdict.stranger else 0
+        self._count(verdict)
         if self._refused >= REFUSALS_IN_A_ROW or self._over_share():
             return Halt(Stop.REFUSALS)
-        if self._doubts >= DOUBTS_IN_A_ROW or self._strangers >= STRANGERS_IN_A_ROW:
+        if self._strangers >= STRANGERS_IN_A_ROW:
             return Halt(Stop.DOUBTS)
-        if self._not_sent >= NOT_SENT_IN_A_ROW:
-            return Halt(Stop.UNREACHABLE)
+        lost = verdict.outcome is Outcome.IN_DOUBT and self._doubts >= DOUBTS_BEFORE_REST
+        if lost or verdict.outcome is Outcome.NOT_SENT:
+            return self._rest(Stop.DOUBTS if lost else Stop.UNREACHABLE, now)
+        return None
+
+    def _count(self, verdict: Verdict) -> None:
+        refused, accepted = verdict.outcome is Outcome.REFUSED, verdict.outcome is Outcome.ACCEPTED
+        if refused or accepted:
+            self._recent.append(refused)
+            self._doubts = self._rests = 0
+        # only an acceptance ends a run of refusals: a throttled or lost request says nothing about them
+        self._refused = 0 if accepted else self._refused + refused
+        self._doubts += verdict.outcome is Outcome.IN_DOUBT
+        self._strangers = self._strangers + 1 if verdict.stranger else 0
+
+    def _rest(self, stop: Stop, now: float) -> Halt | None:
+        """Rest longer each time; what was in flight when a rest began does not begin another one."""
+        if now < self.rest_until:
+            return None
+        if self._rests >= len(RESTS):
+            return Halt(stop)
+        self.rest_until = now + RESTS[self._rests]
+        self._rests += 1
         return None
 
     def _over_share(self) -> bool:
