@@ -6,6 +6,7 @@ Everything here blocks: call it from one writer thread, not from an event loop.
 from __future__ import annotations
 
 import secrets
+from pathlib import Path
 from typing import Self
 
 from sqlalchemy import select
@@ -76,7 +77,7 @@ class Ledger:
     @classmethod
     def _open(cls, url: str, busy_seconds: float, create: bool) -> Self | None:
         database = Database(parse_url(url), busy_seconds=busy_seconds)
-        if database.path is not None and not database.path.exists():
+        if not create and database.path is not None and not _has_content(database.path):
             return None
         try:
             if not create:
@@ -93,3 +94,13 @@ class Ledger:
     def dispose(self) -> None:
         """Close every connection."""
         self._database.dispose()
+
+
+def _has_content(path: Path) -> bool:
+    # looked at from outside: opening an empty file would already write to it
+    try:
+        return path.stat().st_size > 0
+    except (FileNotFoundError, NotADirectoryError):
+        return False
+    except OSError as error:  # there may well be one: "nothing was ever sent" would be a guess
+        raise Unreachable("ledger_cannot_open", file=str(path), found=error.strerror) from error

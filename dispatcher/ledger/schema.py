@@ -170,8 +170,10 @@ rows = Table(
     Column("error_detail", Text),
     CheckConstraint(f"state BETWEEN {min(RowState)} AND {max(RowState)}", name="row_state"),
     CheckConstraint(
+        # a CHECK that comes out as NULL passes, hence every IS NOT NULL
         f"NOT ({_in(_SENDABLE)}) OR (recipient IS NOT NULL AND text IS NOT NULL AND route IS NOT NULL"
-        " AND parts >= 1 AND reserve_cost >= 0 AND length(guard_key) = 16)",
+        " AND parts IS NOT NULL AND parts >= 1 AND reserve_cost IS NOT NULL AND reserve_cost >= 0"
+        " AND guard_key IS NOT NULL AND length(guard_key) = 16)",
         name="row_sendable",
     ),
     CheckConstraint(

@@ -1,0 +1,201 @@
+"""A ledger on a real file, and a desk that drives rows through it by the store's own verbs."""
+
+from __future__ import annotations
+
+import itertools
+import sqlite3
+from collections import Counter
+from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from dispatcher.ledger import (
+    ROW_COLUMNS,
+    Accepted,
+    ClaimRequest,
+    DeliveryReport,
+    InDoubt,
+    Ledger,
+    NewCampaign,
+    NotSent,
+    Refused,
+    RowState,
+    Totals,
+    to_instant,
+)
+
+START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+RESERVE = 50_000  # micro-units a row
+
+
+class Desk:
+    """Shortcuts over one ledger; every change goes through the store."""
+
+    def __init__(self, ledger: Ledger) -> None:
+        self.ledger = ledger
+        self.now = START
+        self._numbers = itertools.count(1)
+
+    def row(self, number: int, state: RowState = RowState.READY, **other: Any) -> tuple[Any, ...]:
+        values: dict[str, Any] = {
+            "row": number,
+            "state": int(state),
+            "reason": None,
+            "recipient": f"+3933312{number:05d}",
+            "country": "IT",
+            "route": "IT",
+            "sender": "ACME",
+            "text": f"Hello {number}",
+            "encoding": 1,
+            "parts": 1,
+            "estimated_cost": RESERVE,
+            "reserve_cost": RESERVE,
+            "guard_key": number.to_bytes(16, "big"),
+            "repairs": 0,
+            "phone": None,
+            "due_at": None,
+        }
+        values |= other
+        if isinstance(values["due_at"], datetime):
+            values["due_at"] = to_instant(values["due_at"])
+        return tuple(values[name] for name in ROW_COLUMNS)
+
+    def rows(self, n: int) -> list[tuple[Any, ...]]:
+        return [self.row(number) for number in range(2, 2 + n)]
+
+    def campaign(
+        self,
+        rows: Sequence[tuple[Any, ...]],
+        *,
+        started: bool = True,
+        max_cost: Decimal | None = None,
+        gateway: str = "sandbox",
+        file_name: str = "people.xlsx",
+    ) -> int:
+        number = next(self._numbers)
+        new = NewCampaign(
+            name=f"c{number}",
+            file_name=file_name,
+            file_sha256=f"{number:064x}",
+            gateway=gateway,
+            fingerprint="f",
+            owner="tester",
+            max_cost=max_cost,
+        )
+        campaign = self.ledger.loading.create_campaign(new, self.now)
+        self.ledger.loading.load_rows(campaign, rows)
+        parts = sum(row[9] or 0 for row in rows if row[1] == RowState.READY)
+        cost = Decimal(RESERVE * len(rows)) / 1_000_000
+        totals = Totals(rows=len(rows), parts=parts, estimated_cost=cost)
+        self.ledger.loading.finish_loading(campaign, totals, self.now)
+        if started:
+            assert self.ledger.campaigns.begin_preflight(campaign, self.now)
+            assert self.ledger.campaigns.start_sending(campaign, self.now)
+        return campaign
+
+    def request(self, token: str, limit: int = 16, **other: Any) -> ClaimRequest:
+        deadline = self.now + timedelta(seconds=30)
+        return ClaimRequest(
+            owner="tester", token=token, limit=limit, deadline=deadline, now=self.now, **other
+        )
+
+    def claim(self, campaign: int, token: str, limit: int = 16, **other: Any) -> list[int]:
+        claim = self.ledger.rows.settle_and_claim(
+            campaign, [], self.request(token, limit, **other), self.now
+        ).claim
+        assert claim is not None
+        return [row.row for row in claim.rows]
+
+    def settle(self, campaign: int, *settlements: Any) -> Any:
+        return self.ledger.rows.settle_and_claim(campaign, settlements, None, self.now)
+
+    def accepted(self, row: int, token: str, message_id: str | None = None, **other: Any) -> Accepted:
+        other = {"actual_cost": Decimal("0.04"), **other}
+        return Accepted(token=token, row=row, message_id=message_id or f"m{row}", sent_at=self.now, **other)
+
+    def bring(self, campaign: int, row: int, state: RowState, token: str = "t") -> None:
+        """A ready row to ``state``, by verbs; states a row only starts in must be loaded."""
+        ledger, now = self.ledger, self.now
+        if state in (
+            RowState.OPTED_OUT,
+            RowState.ALREADY_SENT,
+            RowState.TOO_LATE,
+            RowState.CAPPED,
+            RowState.CANCELLED,
+        ):
+            assert ledger.rows.exclude(campaign, [row], state, state.code, now) == 1
+        if state > RowState.REFUSED or state is RowState.READY:
+            return
+        assert self.claim(campaign, token, 1) == [row]
+        match state:
+            case RowState.SENDING:
+                return
+            case RowState.IN_DOUBT:
+                self.settle(campaign, InDoubt(token=token, row=row))
+            case RowState.REFUSED:
+                self.settle(campaign, Refused(token=token, row=row, reason="refused_by_gateway"))
+            case _:
+                self.settle(campaign, self.accepted(row, token))
+        if state in (RowState.DELIVERED, RowState.UNDELIVERABLE, RowState.EXPIRED, RowState.REJECTED):
+            report = DeliveryReport(message_id=f"m{row}", seen_at=now, state=state)
+            assert ledger.deliveries.record("sandbox", [report], now).changed == 1
+
+    def not_sent(self, row: int, token: str) -> NotSent:
+        return NotSent(token=token, row=row)
+
+    def raw(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
+        """What the file itself says."""
+        assert self.ledger.path is not None
+        with sqlite3.connect(self.ledger.path) as connection:
+            found = connection.execute(sql, values).fetchall()
+        connection.close()
+        return found
+
+    def state(self, campaign: int, row: int) -> RowState:
+        return RowState(
+            self.raw("SELECT state FROM rows WHERE campaign_id = ? AND row = ?", campaign, row)[0][0]
+        )
+
+    def check_counters(self, campaign: int) -> None:
+        """Counters and sums equal what the rows add up to."""
+        sql = "SELECT state, parts, reserve_cost, actual_cost FROM rows WHERE campaign_id = ?"
+        rows = [(RowState(s), p or 0, r or 0, a) for s, p, r, a in self.raw(sql, campaign)]
+        progress = self.ledger.queries.progress(campaign)
+        assert progress.rows == dict(Counter(state for state, *_ in rows))
+        assert progress.parts == {
+            state: sum(parts for other, parts, *_ in rows if other is state) for state in progress.rows
+        }
+        money = self.ledger.queries.money(campaign)
+        sent = [row for row in rows if RowState.ACCEPTED <= row[0] <= RowState.REJECTED]
+        flying = [row for row in rows if row[0] in (RowState.SENDING, RowState.IN_DOUBT)]
+        committed = sum(r if a is None else a for _, _, r, a in sent) + sum(r for _, _, r, _ in flying)
+        assert money.committed * 1_000_000 == committed
+        assert money.actual * 1_000_000 == sum(a or 0 for *_, a in sent)
+        assert money.unpriced_accepted == sum(a is None for *_, a in sent)
+
+
+@pytest.fixture
+def ledger_url(tmp_path: Path) -> str:
+    return f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
+
+
+@pytest.fixture
+def ledger(ledger_url: str) -> Iterator[Ledger]:
+    opened = Ledger.open(ledger_url, create=True)
+    yield opened
+    opened.dispose()
+
+
+@pytest.fixture
+def desk(ledger: Ledger) -> Desk:
+    return Desk(ledger)
+
+
+@pytest.fixture(scope="session")
+def new_desk() -> type[Desk]:
+    """For tests that make ledgers of their own."""
+    return Desk
