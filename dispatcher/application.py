@@ -137,15 +137,17 @@ class Application:
         quiet = timedelta(seconds=self.settings.quiet_seconds)
         quiet_after_death = timedelta(seconds=services.request_timeout) + QUIET_AFTER_DEATH
 
-        def quiet_for(owner: str) -> timedelta:
-            alive = {
-                p.owner for p in ledger.processes.all() if p.lock_path and not is_dead(Path(p.lock_path))
-            }
-            return quiet if owner in alive else min(quiet, quiet_after_death)
+        def alive(owner: str) -> bool:
+            registered = {process.owner: process for process in ledger.processes.all()}
+            process = registered.get(owner)
+            return process is not None and not (process.lock_path and is_dead(Path(process.lock_path)))
+
+        def quiet_for(owner_alive: bool) -> timedelta:
+            return quiet if owner_alive else min(quiet, quiet_after_death)
 
         if absent_after is None and target.kind is GatewayKind.SIMULATOR:
             absent_after = timedelta(0)
-        return Reconciler(services, target.name, quiet=quiet_for, absent_after=absent_after)
+        return Reconciler(services, target.name, alive=alive, quiet=quiet_for, absent_after=absent_after)
 
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""

@@ -29,10 +29,12 @@ from dispatcher.ledger.records import (
     Totals,
 )
 from dispatcher.ledger.screenings import DistinctText, Screening
+from dispatcher.ledger.settling import CLAIM_EXPIRED
 from dispatcher.ledger.states import CampaignState, RowState
 from dispatcher.ledger.values import from_micros, to_instant, to_micros
 
 __all__ = [
+    "CLAIM_EXPIRED",
     "ROW_COLUMNS",
     "Absent",
     "Accepted",

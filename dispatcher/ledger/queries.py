@@ -114,6 +114,7 @@ class DoubtfulRow:
     attempt_started_at: datetime
     deadline: datetime
     in_doubt_at: datetime
+    error_detail: str | None
 
 
 class Queries:

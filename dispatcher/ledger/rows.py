@@ -20,7 +20,7 @@ from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Claim, ClaimRequest, NotSent, Resolution, Settled, Settlement
 from dispatcher.ledger.resolving import decide_doubt
 from dispatcher.ledger.schema import is_unsettled, rows
-from dispatcher.ledger.settling import Decision, settle_rows, write_decisions
+from dispatcher.ledger.settling import CLAIM_EXPIRED, Decision, settle_rows, write_decisions
 from dispatcher.ledger.states import RowState
 
 R = RowState
@@ -34,6 +34,7 @@ _FACTS = (
     rows.c.actual_cost,
     rows.c.attempts,
     rows.c.attempt_started_at,
+    rows.c.error_detail,
 )
 
 
@@ -219,7 +220,7 @@ class Rows:
             tally.write(connection, campaign_id, now)
             return moved
 
-    def _doubt(self, campaign_id: int, now: datetime, *where: Any, detail: str = "claim_expired") -> int:
+    def _doubt(self, campaign_id: int, now: datetime, *where: Any, detail: str = CLAIM_EXPIRED) -> int:
         tally = Tally()
         chosen = where or (rows.c.deadline <= now,)
         values = {"in_doubt_at": now, "reason": "answer_unknown", "error_detail": detail}

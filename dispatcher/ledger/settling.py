@@ -26,7 +26,12 @@ from dispatcher.ledger.values import rounded
 
 R = RowState
 DETAIL_LENGTH = 500
-_CURRENT = ("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts")
+CLAIM_EXPIRED = "claim_expired"
+"""Detail of a doubt about a claim whose owner has not spoken: if it lives, its request may still leave."""
+_CURRENT = (
+    *("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts"),
+    "error_detail",
+)
 _SELECT = select(*(rows.c[name] for name in _CURRENT)).where(
     rows.c.campaign_id == bindparam("of_campaign"), rows.c.row.in_(bindparam("rows", expanding=True))
 )
@@ -62,11 +67,16 @@ def decide(current: Row[Any] | None, settlement: Settlement, id_is_taken: bool, 
         return _accepted(current, settlement, same, id_is_taken, now)
     if isinstance(settlement, Refused):
         return _refused(settlement, id_is_taken) if unsettled else Decision()
-    if not same or current.state is not R.SENDING:
+    if not unsettled:
         return Decision()
     if isinstance(settlement, NotSent):
+        # also from in doubt: who holds the claim knows best, and it may have been frozen past its deadline
         return Decision(R.READY, {"attempts": max(current.attempts - 1, 0)})
-    return _doubt(now, settlement.error_code, settlement.detail)
+    doubt = _doubt(now, settlement.error_code, settlement.detail)
+    if current.state is R.SENDING:
+        return doubt
+    # a frozen owner is back and says that its request ended: from here on absence can be proved
+    return replace(doubt, new=None) if current.error_detail == CLAIM_EXPIRED else Decision()
 
 
 def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool, now: datetime) -> Decision:

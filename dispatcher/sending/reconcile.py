@@ -20,7 +20,7 @@ from enum import StrEnum
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome
-from dispatcher.ledger import Absent, CampaignView, DoubtfulRow, Found, Ledger
+from dispatcher.ledger import CLAIM_EXPIRED, Absent, CampaignView, DoubtfulRow, Found, Ledger
 from dispatcher.sending.services import Services
 
 PAGE = 100
@@ -34,6 +34,7 @@ class Obstacle(StrEnum):
     """Why a row stays in doubt for now; the wording is ``doubts.<code>``."""
 
     QUIET = "quiet"  # the quiet period is not over
+    OWNER_ALIVE = "owner_alive"  # who holds the claim lives and has not spoken: its request may still leave
     UNPROVED = "unproved"  # one clean pass so far, or the last one was disturbed
     NO_WITNESS = "no_witness"
     UNCLEAR = "unclear"  # the number got another text
@@ -49,6 +50,7 @@ class Doubt:
     row: DoubtfulRow
     row_key: str
     quiet_until: datetime
+    owner_alive: bool
 
 
 @dataclass(frozen=True)
@@ -67,7 +69,7 @@ class Outlook:
     @property
     def stuck(self) -> list[tuple[int, int]]:
         """(campaign, row) of what another pass would not change."""
-        hopeless = (Obstacle.NO_WITNESS, Obstacle.UNCLEAR, Obstacle.FOREIGN, Obstacle.UNREADABLE)
+        hopeless = set(Obstacle) - {Obstacle.QUIET, Obstacle.UNPROVED}
         return [key for key, obstacle in self.open.items() if obstacle in hopeless]
 
 
@@ -88,8 +90,8 @@ class _Pass:
 class Reconciler:
     """Settles doubts of one gateway; keeps what earlier passes of this process showed.
 
-    ``quiet`` gives the quiet period for a claim's owner (shorter for one proved dead); ``absent_after`` accepts time as
-    proof where there is no witness.
+    ``alive`` tells whether a claim's owner may still live (False only when it is proved dead), ``quiet`` gives the
+    quiet period for either case; ``absent_after`` accepts time as proof where there is no witness.
     """
 
     def __init__(
@@ -97,12 +99,14 @@ class Reconciler:
         services: Services,
         gateway: str,
         *,
-        quiet: Callable[[str], timedelta],
+        alive: Callable[[str], bool],
+        quiet: Callable[[bool], timedelta],
         absent_after: timedelta | None = None,
     ) -> None:
         self._services = services
         self._ledger: Ledger = services.ledger.ledger
         self._gateway = gateway
+        self._alive = alive
         self._quiet = quiet
         self._absent_after = absent_after
         self._clean: dict[str, int] = defaultdict(int)  # attempt token and row -> clean passes in a row
@@ -136,7 +140,8 @@ class Reconciler:
                 campaign = self._ledger.queries.campaign(campaign_id)
                 for row in self._ledger.queries.in_doubt(campaign_id):
                     key = f"{self._ledger.id}.{campaign_id}.{row.row}"
-                    found.append(Doubt(campaign, row, key, row.in_doubt_at + self._quiet(row.claimed_by)))
+                    alive = self._alive(row.claimed_by)
+                    found.append(Doubt(campaign, row, key, row.in_doubt_at + self._quiet(alive), alive))
             # who was tried first is found first, so that identical rows settle one to one
             return sorted(found, key=lambda doubt: doubt.row.attempt_started_at)
 
@@ -213,7 +218,9 @@ class Reconciler:
         if seen.started < doubt.quiet_until:
             return Obstacle.QUIET
         obstacle = None
-        if seen.foreign:
+        if doubt.owner_alive and doubt.row.error_detail == CLAIM_EXPIRED:
+            obstacle = Obstacle.OWNER_ALIVE
+        elif seen.foreign:
             obstacle = Obstacle.FOREIGN
         elif seen.unreadable:
             obstacle = Obstacle.UNREADABLE
