@@ -24,6 +24,7 @@ from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread, published_prices
 from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignView, Ledger
+from dispatcher.ledger.database import create_file
 from dispatcher.ledger.pace import SqlitePace
 from dispatcher.report.campaign import Reporter
 from dispatcher.report.write import ReportWritten
@@ -100,7 +101,7 @@ class Application:
         target = choose_target(self.configuration)
         url = target.base_url
         if target.kind is GatewayKind.SIMULATOR:
-            self.folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+            create_file(self.folder / "simulator.db")  # it holds numbers and texts: for its owner's eyes
             config = SimulatorConfig(
                 state=self.folder / "simulator.db", token=target.token.get_secret_value()
             )

@@ -9,7 +9,8 @@ same error can be read in any language and never holds prose.
     ├── UsageError           a flag or a setting is wrong or contradicts another      -> exit 2
     ├── FileError            the file cannot become a campaign                        -> exit 3
     ├── Halted               stopped on purpose: halted, held, or the answer was no   -> exit 4
-    └── Unreachable          gateway, database or broker does not answer              -> exit 5
+    ├── Unreachable          gateway, database or broker does not answer              -> exit 5
+    └── Interrupted          Ctrl-C, or the machine asked to end                      -> exit 130
 
 An exception outside this tree is a bug in dispatcher (exit 70).
 """
@@ -85,3 +86,9 @@ class Unreachable(DispatcherError):
     """The gateway, the database or the broker does not answer."""
 
     exit_code = 5
+
+
+class Interrupted(DispatcherError):
+    """A person or the machine ended the program; the same command goes on."""
+
+    exit_code = 130

@@ -18,11 +18,10 @@ import typer
 from dispatcher import __version__
 from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status
 from dispatcher.cli.output import Output
-from dispatcher.errors import DispatcherError, UsageError
+from dispatcher.errors import DispatcherError, Interrupted, UsageError
 from dispatcher.wording import Wording
 
 EXIT_BUG = 70
-EXIT_INTERRUPTED = 130
 
 # newer typer carries its own copy of click: the parser's errors are found through what typer itself exports
 _WRONG_USAGE: type[Exception] = next(
@@ -78,10 +77,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         output.error(error)
         return error.exit_code
     except _WRONG_USAGE as error:
-        output.error(_usage(error))
+        output.error(_usage(error, args))
         return UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):
-        return EXIT_INTERRUPTED
+        output.error(Interrupted("interrupted"))
+        return Interrupted.exit_code
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
         output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
         return EXIT_BUG
@@ -102,9 +102,10 @@ def language_of(arguments: Sequence[str]) -> str:
     return (os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "en")[:2]
 
 
-def _usage(error: Any) -> UsageError:
-    context = getattr(error, "ctx", None)
-    command = context.command_path if context else "dispatcher"
+def _usage(error: Any, args: Sequence[str]) -> UsageError:
+    # an option without its value is found before the parser knows whose it is
+    named = " ".join(["dispatcher", *(word for word in args[:1] if not word.startswith("-"))])
+    command = error.ctx.command_path if getattr(error, "ctx", None) else named
     return UsageError("usage", found=error.format_message(), command=command)
 
 

@@ -25,7 +25,7 @@ class Exit(IntEnum):
     FILE = 3
     HALTED = 4  # halted, held, or the answer was no
     UNREACHABLE = 5
-    WAITING = 6  # rows wait for due times or windows
+    WAITING = 6  # rows wait: for due times, windows, or for the process that sends them
     BUG = 70
     INTERRUPTED = 130  # can be resumed
 
@@ -47,7 +47,9 @@ def campaign_exit(state: CampaignState, reason: str | None, counts: Mapping[RowS
         return Exit.UNREACHABLE if reason == UNREACHABLE else Exit.HALTED
     if state is CampaignState.PAUSED:
         return Exit.INTERRUPTED
-    if state is CampaignState.WAITING:
+    if state in (CampaignState.PLANNED, CampaignState.WAITING_APPROVAL):
+        return Exit.HALTED  # nobody has said yes
+    if any(counts.get(row) for row in (RowState.READY, RowState.SENDING)):
         return Exit.WAITING
     return problems(counts)
 

@@ -20,6 +20,7 @@ def resume(
     campaign: o.CampaignId,
     without_refused: o.WithoutRefused = False,
     yes: o.Yes = False,
+    max_cost: o.MaxCost = None,
     no_wait: o.NoWait = False,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
@@ -29,6 +30,7 @@ def resume(
     as_json: o.Json = False,
 ) -> int:
     """Goes on exactly where the campaign stopped; exit codes as for `run`."""
+    from dispatcher.cli.inputs import money
     from dispatcher.cli.launching import resume_campaign
     from dispatcher.cli.session import configure
     from dispatcher.intake.launch import ResumeRequest
@@ -36,7 +38,9 @@ def resume(
     configuration, output = configure(
         as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )
-    request = ResumeRequest(campaign, without_refused=without_refused, report_dir=report_dir)
+    request = ResumeRequest(
+        campaign, without_refused=without_refused, max_cost=money(max_cost), report_dir=report_dir
+    )
     return resume_campaign(configuration, output, request, yes=yes, wait=not no_wait)
 
 

@@ -46,6 +46,7 @@ def simulator(
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
     from dispatcher.gateway.simulator import Faults, Simulator, SimulatorConfig, faults_from_json, run
+    from dispatcher.gateway.simulator.inspection import as_json as received_values
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     if received:
@@ -54,10 +55,12 @@ def simulator(
             raise UsageError("simulator_no_state", found=str(path))
         messages = Simulator(SimulatorConfig(state=path)).received()
         for message in messages:
+            kind = "dry_run" if message.dry_run else "blocked" if message.blocked else "sent"
             output.say(
-                f"{message.id}  {message.created_at}  {message.recipient}  {message.sender}  {message.message}"
+                f"{message.id}  {message.created_at:%Y-%m-%d %H:%M:%S}  {output.wording(f'simulator.{kind}')}"
+                f"  {message.recipient}  {message.sender}  {message.message}"
             )
-        output.result({"received": [vars(message) for message in messages]})
+        output.result({"received": [received_values(message) for message in messages]})
         return 0
     try:
         wanted = Faults() if faults is None else faults_from_json(json.loads(faults))
@@ -65,11 +68,16 @@ def simulator(
         raise UsageError("usage_choice", flag="--faults", found=faults, allowed="JSON") from error
     limit = 10_000 if rate_per_minute is None else rate_per_minute
     config = SimulatorConfig(state=state, faults=wanted, seed=seed, requests_per_minute=limit)
+
+    def started(url: str) -> None:
+        output.tell("simulator.started", url=url, token=config.token)
+        output.result({"url": url, "token": config.token})
+
     run(
         config,
         host,
         port,
-        on_started=lambda url: output.tell("simulator.started", url=url, token=config.token),
+        on_started=started,
         on_stopped=lambda: output.tell("simulator.stopped"),
     )
     return 0

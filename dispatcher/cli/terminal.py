@@ -38,7 +38,7 @@ class Terminal:
             file=sys.stderr if output.as_json else sys.stdout, highlight=False, markup=False
         )
         self._live: Live | None = None
-        self._last_line = 0.0
+        self._last_line = time.monotonic()  # what is done within seconds needs no line about its progress
         self._last_share: float | None = None
         self._said_until: datetime | None = None
 
@@ -108,6 +108,7 @@ class Terminal:
         """Ask once; without a terminal to ask on, UsageError unless ``--yes`` answered."""
         self._show_question(question)
         if self._yes:
+            self._output.tell("run.yes_given")
             return True
         if not sys.stdin.isatty():
             raise UsageError("usage_needs_yes", campaign=question.campaign)

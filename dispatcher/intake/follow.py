@@ -37,16 +37,26 @@ def follow(
             _until_idle(house, watcher, campaign_id, sender, wait_for_doubts)
         except KeyboardInterrupt:
             interrupted = True
-            watcher.pausing()
+            stop.set()
             house.ledger.campaigns.pause(campaign_id, house.clock.now())
+            watcher.pausing()
         finally:
             stop.set()
     if sender.failure is not None:
         with suppress(DispatcherError):
-            house.ledger.campaigns.hold(campaign_id, str(Stop.BUG), house.clock.now())
+            _stand_still(house, campaign_id, sender.failure)
         raise sender.failure
     house.ledger.campaigns.finish_if_done(campaign_id, house.clock.now())
     return interrupted
+
+
+def _stand_still(house: House, campaign_id: int, failure: BaseException) -> None:
+    """No lane can go on: a bug is for a person to look at, a ledger or pace that did not answer only needs time."""
+    now = house.clock.now()
+    if isinstance(failure, DispatcherError):
+        house.ledger.campaigns.pause(campaign_id, now)
+    else:
+        house.ledger.campaigns.hold(campaign_id, str(Stop.BUG), now)
 
 
 def _until_idle(

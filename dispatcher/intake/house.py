@@ -77,6 +77,7 @@ class Question:
     unpriced_rows: int
     currency: str
     max_cost: Decimal | None
+    committed: Decimal  # spent or reserved by what was sent before
 
 
 @dataclass(frozen=True)

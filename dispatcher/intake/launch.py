@@ -9,20 +9,24 @@ in the ledger from which the next call goes on, so an interruption anywhere cost
 from __future__ import annotations
 
 import asyncio
+import getpass
 import threading
 import time
+from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 from dispatcher.campaign.reasons import Reason
-from dispatcher.errors import Halted, UsageError
+from dispatcher.campaign.sheet.filetype import file_kind
+from dispatcher.errors import DispatcherError, Halted, Interrupted, UsageError
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import House, Question, Watcher
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
 from dispatcher.ledger import CampaignState, CampaignView, RowState
+from dispatcher.report.files import check_folder
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.guards import Stop
 from dispatcher.sending.owners import is_dead
@@ -48,6 +52,7 @@ class ResumeRequest:
 
     campaign_id: int
     without_refused: bool = False
+    max_cost: Decimal | None = None
     report_dir: Path | None = None
 
 
@@ -83,12 +88,13 @@ class Launch:
         """
         self._tidy()
         campaign = self._interrupted(request)
+        if request.dry_run:
+            return self._dry_run(request, campaign)
         if campaign is None:
+            check_folder(request.report_dir or request.plan.file.resolve().parent)
             campaign = self._load(request)
         else:
-            self._watcher.going_on(campaign)
-        if request.dry_run:
-            return self._dry_run(campaign, request.preflight)
+            campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
 
     def resume(self, request: ResumeRequest) -> Landing:
@@ -100,7 +106,7 @@ class Launch:
         if campaign.state in (C.FINISHED, C.CANCELLED, C.LOADING):
             raise UsageError("campaign_not_resumable", found=campaign.state.code, campaign=campaign.id)
         choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
-        self._watcher.going_on(campaign)
+        campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
 
     def _tidy(self) -> None:
@@ -116,6 +122,7 @@ class Launch:
         self._ledger.rows.doubt_expired(now)
 
     def _interrupted(self, request: LaunchRequest) -> CampaignView | None:
+        file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
         identity = identify(request.plan)
         return self._ledger.queries.open_campaign_for(
             identity.sha256, identity.fingerprint, self._house.gateway
@@ -136,17 +143,55 @@ class Launch:
             max_cost=request.max_cost,
             decisions=_decisions(request),
         )
-        campaign_id = load_campaign(self._ledger, planner, load, now=now, progress=self._watcher.loading)
+        try:
+            campaign_id = load_campaign(self._ledger, planner, load, now=now, progress=self._watcher.loading)
+        except KeyboardInterrupt as interrupt:
+            self._discard_half()
+            raise Interrupted("interrupted_loading", file=request.plan.file.name) from interrupt
+        except DispatcherError:
+            self._discard_half()
+            raise
         self._watcher.planned(planner, planner.bill())
         return self._ledger.queries.campaign(campaign_id)
 
-    def _dry_run(self, campaign: CampaignView, choice: PreflightChoice) -> Landing:
-        forbidden = self._preflight(campaign, choice)
-        self._ledger.campaigns.planned_again(campaign.id, self._house.clock.now())
-        counts = self._ledger.queries.counts(campaign.id)
-        ended = self._ledger.queries.campaign(campaign.id)
-        # nothing of it was sent: the plan goes, the screenings stay
-        self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
+    def _discard_half(self) -> None:
+        """Half of a plan is of no use to anybody."""
+        owner, now = self._house.owner, self._house.clock.now()
+        self._ledger.loading.discard_unfinished_loads(now, lambda loader: loader == owner)
+
+    def _pick_up(
+        self, campaign: CampaignView, max_cost: Decimal | None, report_dir: Path | None
+    ) -> CampaignView:
+        """A campaign that is there already, under the limit named now; without one it keeps the limit it has."""
+        check_folder(report_dir or Path(str(campaign.source["path"])).parent)
+        self._watcher.going_on(campaign)
+        if max_cost is None or max_cost == campaign.max_cost:
+            return campaign
+        now = self._house.clock.now()
+        self._ledger.campaigns.set_max_cost(campaign.id, max_cost, getpass.getuser(), now)
+        return self._ledger.queries.campaign(campaign.id)
+
+    def _dry_run(self, request: LaunchRequest, interrupted: CampaignView | None) -> Landing:
+        """Plan and screen.  A plan made for this goes again, the screenings stay; an interrupted campaign of the same
+        file stays where it is.
+        """
+        campaign = interrupted or self._load(request)
+        keep = interrupted is not None
+        try:
+            if interrupted:
+                self._watcher.going_on(interrupted)
+            else:
+                self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
+            forbidden = self._screen_unless_told(campaign, request.preflight)
+            counts = self._ledger.queries.counts(campaign.id)
+            ended = self._ledger.queries.campaign(campaign.id)
+        except Halted as error:
+            # a message that may have been sent after all must not be forgotten, or it is sent again
+            keep = keep or error.params.get("stop") is Stop.NOT_ECHOED
+            raise
+        finally:
+            if not keep:
+                self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
         return Landing(ended, counts, None, self._seconds(), dry_run=True, forbidden=forbidden)
 
     def _go_on(
@@ -173,11 +218,28 @@ class Launch:
         except KeyboardInterrupt:
             self._ledger.campaigns.pause(campaign.id, self._house.clock.now())
             interrupted = True
+        except DispatcherError:
+            self._step_back(campaign)
+            raise
         return self._land(campaign.id, report_dir, interrupted, forbidden)
+
+    def _step_back(self, campaign: CampaignView) -> None:
+        """Nobody is at work on a preflight that ended in an error: the campaign waits to be picked up again."""
+        with suppress(DispatcherError):  # the first error is the one to tell
+            if self._ledger.queries.campaign(campaign.id).state is not C.PREFLIGHT:
+                return
+            now = self._house.clock.now()
+            if campaign.started_at is None:
+                self._ledger.campaigns.planned_again(campaign.id, now)
+            else:
+                self._ledger.campaigns.pause(campaign.id, now)
 
     def _preflight(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
         """Screen what is not screened; gives the rows whose text is forbidden."""
         self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
+        return self._screen_unless_told(campaign, choice)
+
+    def _screen_unless_told(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
         if choice.mode is Mode.NONE:
             self._watcher.warn("preflight_none")
             return ()
@@ -209,14 +271,13 @@ class Launch:
         if question is None:
             self._ledger.campaigns.finish_if_done(campaign.id, now)
             return False
-        if question.max_cost is not None and question.cost is not None and question.cost > question.max_cost:
+        if _above_cap(question):
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
         if campaign.started_at is None and not self._watcher.confirm(question):
-            self._ledger.campaigns.planned_again(campaign.id, now)
             raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
-        return self._follow(campaign.id)
+        return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
 
     def _finish(self, campaign_id: int) -> bool:
         """Nothing is ready: what is in doubt is looked for, and the campaign ends; True when interrupted."""
@@ -259,6 +320,7 @@ class Launch:
             unpriced_rows=remaining.unpriced_rows,
             currency=campaign.currency,
             max_cost=campaign.max_cost,
+            committed=campaign.committed_cost,
         )
 
     def _land(
@@ -277,6 +339,13 @@ class Launch:
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
+
+
+def _above_cap(question: Question) -> bool:
+    """Whether it is certain already that the money ends before the rows do."""
+    if question.max_cost is None or question.cost is None:
+        return False
+    return question.committed + question.cost > question.max_cost
 
 
 def _decisions(request: LaunchRequest) -> dict[str, Any]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import datetime
+from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -75,10 +76,17 @@ class Reporter:
             sender=row.sender if planned else None,
             encoding=ENCODINGS.get(row.encoding or 0) if planned else None,
             parts=row.parts if planned else None,
-            estimated_cost=row.estimated_cost,
-            actual_cost=row.actual_cost,
+            estimated_cost=_brief(row.estimated_cost),
+            actual_cost=_brief(row.actual_cost),
             message_id=row.message_id,
             sent_at=row.sent_at,
             delivered_at=row.delivered_at,
             error_code=row.error_code,
         )
+
+
+def _brief(amount: Decimal | None) -> Decimal | None:
+    """Without the zeros that the ledger's six decimals bring along, and without an exponent."""
+    if amount is None:
+        return None
+    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()
