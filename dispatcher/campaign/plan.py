@@ -19,27 +19,23 @@ import numpy.typing as npt
 import pandas as pd
 
 from dispatcher.campaign.columns import ColumnOptions, Columns, choose_columns
+from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
+from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import read_phones
 from dispatcher.campaign.prices import Bill, Pricer
-from dispatcher.campaign.reasons import PlanStatus, Reason
+from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.routes import Route, routes
-from dispatcher.campaign.segments import MAX_PARTS, measure_column
-from dispatcher.campaign.senders import read_senders
+from dispatcher.campaign.segments import MAX_PARTS, Encoding, measure_column
+from dispatcher.campaign.senders import read_senders, sender_problem
 from dispatcher.campaign.sheet import Sheet, SheetChunk
 from dispatcher.campaign.substitution import to_gsm7_column
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.campaign.template import Template, TextColumn, compile_template, literal
-from dispatcher.errors import FileError
+from dispatcher.campaign.verdict import Verdict
+from dispatcher.errors import FileError, UsageError
 
 Objects = npt.NDArray[Any]
 
-_STATUS = {
-    Reason.HIDDEN_BY_HAND: PlanStatus.HIDDEN,
-    Reason.HIDDEN_BY_FILTER: PlanStatus.HIDDEN,
-    Reason.DUPLICATE_IN_FILE: PlanStatus.DUPLICATE,
-    Reason.OPTED_OUT: PlanStatus.OPTED_OUT,
-    Reason.ALREADY_SENT: PlanStatus.ALREADY_SENT,
-}
 _SAMPLE_ROWS = 1_000
 
 
@@ -116,7 +112,16 @@ class Planner:
     Raises FileError or UsageError at construction when columns, template or sender cannot be settled.
     """
 
-    def __init__(self, sheet: Sheet, options: PlanOptions, pricer: Pricer, history: History) -> None:
+    def __init__(
+        self,
+        sheet: Sheet,
+        options: PlanOptions,
+        pricer: Pricer,
+        history: History,
+        *,
+        locale: Locale = Locale.IT,
+    ) -> None:
+        _require_usable_sender(options.sender)
         self.sheet = sheet
         self.options = options
         self._pricer = pricer
@@ -126,9 +131,10 @@ class Planner:
         if first is None:
             raise FileError("sheet_no_rows", file=sheet.path.name, sheet=sheet.name)
         self._source: Iterator[SheetChunk] = itertools.chain([first], source)
-        self.template: Template | None = (
-            None if options.message is None else compile_template(options.message, sheet.headings)
-        )
+        self.template: Template | None = None
+        if options.message is not None:
+            mark = "." if locale is Locale.EN else ","
+            self.template = compile_template(options.message, sheet.headings, decimal_mark=mark)
         self.columns: Columns = choose_columns(
             sheet.headings,
             first.cells.head(_SAMPLE_ROWS),
@@ -139,7 +145,10 @@ class Planner:
             sheet=sheet.name,
         )
         self._seen: set[bytes] = set()
-        self.summary = PlanSummary(phone_column=self.columns.phone.heading)
+        self._costly = CostlyCharacters(
+            self._text_headings(), None if self.template is None else self.template.source
+        )
+        self.summary = PlanSummary()
 
     def chunks(self) -> Iterator[PlanChunk]:
         """The plan in row order."""
@@ -152,19 +161,20 @@ class Planner:
         """What the rows planned so far cost."""
         return self._pricer.bill()
 
+    def savings(self) -> CampaignSavings:
+        """What ``--gsm7`` would save on the rows planned so far, and which column's cells are to blame."""
+        return self._costly.savings(self._pricer.bill())
+
     def _plan(self, chunk: SheetChunk) -> PlanChunk:
-        cells = chunk.cells
+        cells = self._used_cells(chunk)
         phones = read_phones(cells[self.columns.phone.heading], self.options.default_region)
         texts = self._texts(cells)
-        text = texts.text
-        if self.options.gsm7:
-            text, changed = to_gsm7_column(text)
-            self.summary.add_substitutions(changed)
+        text = to_gsm7_column(texts.text)[0] if self.options.gsm7 else texts.text
         measured = measure_column(text)
         sender_cells = cells[self.columns.sender.heading] if self.columns.sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
 
-        verdict = _Verdict(chunk)
+        verdict = Verdict(chunk)
         verdict.hidden()
         verdict.problems()
         verdict.valueless([self.columns.phone.heading], Reason.PHONE_FORMULA_WITHOUT_VALUE)
@@ -174,16 +184,27 @@ class Planner:
         verdict.where(measured.parts > MAX_PARTS, Reason.TEXT_TOO_LONG)
         if self.options.single_part:
             verdict.where(measured.parts > 1, Reason.TEXT_MULTIPART)
+        if self.columns.sender:
+            verdict.valueless([self.columns.sender.heading], Reason.SENDER_FORMULA_WITHOUT_VALUE)
         verdict.add(sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None)
         keys = self._exclude_known(verdict, phones.recipient, text)
 
         ready = verdict.open()
         route = routes(phones.country, self.options.route)
+        if self.options.gsm7:
+            self.summary.add_substitutions(chunk.rows[ready], texts.text[ready], text[ready])
         cost: Objects = np.full(len(chunk.rows), None, dtype=object)
-        priced = self._pricer.price(
-            chunk.rows[ready], route[ready], phones.country[ready], measured.parts[ready]
+        cost[ready] = self._price(
+            PricedRows(
+                cells=cells[ready],
+                rows=chunk.rows[ready],
+                routes=route[ready],
+                countries=phones.country[ready],
+                texts=text[ready],
+                parts=measured.parts[ready],
+                ucs2=measured.encoding[ready] == Encoding.UCS2,
+            )
         )
-        cost[ready] = priced.cost
         return PlanChunk(
             rows=chunk.rows,
             status=verdict.status(),
@@ -202,6 +223,18 @@ class Planner:
             cost=cost,
         )
 
+    def _used_cells(self, chunk: SheetChunk) -> pd.DataFrame:
+        """The columns that planning reads, as Python strings: taking them out of Arrow one by one is slow."""
+        chosen = [self.columns.phone, self.columns.sender]
+        used = dict.fromkeys([*(c.heading for c in chosen if c), *self._text_headings()])
+        return pd.DataFrame(
+            {heading: chunk.cells[heading].to_numpy(dtype=object) for heading in used}, dtype=object
+        )
+
+    def _price(self, rows: PricedRows) -> Objects:
+        self._costly.add(rows, self._pricer)
+        return self._pricer.price(rows.rows, rows.routes, rows.countries, rows.parts).cost
+
     def _texts(self, cells: pd.DataFrame) -> TextColumn:
         if self.template is not None:
             return self.template.render(cells)
@@ -213,19 +246,22 @@ class Planner:
             return self.template.fields
         return [self.columns.message.heading] if self.columns.message else []
 
-    def _exclude_known(self, verdict: _Verdict, recipients: Objects, texts: Objects) -> Objects:
+    def _exclude_known(self, verdict: Verdict, recipients: Objects, texts: Objects) -> Objects:
         """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
-        gone = self._history.opted_out([recipients[i] for i in np.flatnonzero(verdict.open()).tolist()])
-        verdict.at(
-            (i for i in np.flatnonzero(verdict.open()).tolist() if recipients[i] in gone), Reason.OPTED_OUT
-        )
+        valid = np.flatnonzero(verdict.open()).tolist()
+        gone = self._history.opted_out([recipients[i] for i in valid])
+        verdict.at([i for i in valid if recipients[i] in gone], Reason.OPTED_OUT)
 
         keys: Objects = np.full(len(recipients), None, dtype=object)
         fresh: list[int] = []
         repeated: list[int] = []
-        for i in np.flatnonzero(verdict.open()).tolist():
+        for i in valid:
+            if recipients[i] in gone:
+                continue
             key = keys[i] = guard_key(recipients[i], texts[i])
-            if key in self._seen and not self.options.keep_duplicates:
+            if self.options.keep_duplicates:
+                fresh.append(i)
+            elif key in self._seen:
                 repeated.append(i)
             else:
                 self._seen.add(key)
@@ -233,60 +269,12 @@ class Planner:
         verdict.at(repeated, Reason.DUPLICATE_IN_FILE)
         if not self.options.again:
             sent = self._history.already_sent([keys[i] for i in fresh])
-            verdict.at((i for i in fresh if keys[i] in sent), Reason.ALREADY_SENT)
+            verdict.at([i for i in fresh if keys[i] in sent], Reason.ALREADY_SENT)
         return keys
 
 
-def absent(values: Objects) -> npt.NDArray[np.bool_]:
-    """Which entries are None."""
-    mask: npt.NDArray[np.bool_] = pd.isna(values)
-    return mask
-
-
-class _Verdict:
-    """The first reason against each row of a chunk; later ones do not replace it."""
-
-    def __init__(self, chunk: SheetChunk) -> None:
-        self._chunk = chunk
-        self.reason: Objects = np.full(len(chunk.rows), None, dtype=object)
-        self.detail: Objects = np.full(len(chunk.rows), None, dtype=object)
-
-    def open(self) -> npt.NDArray[np.bool_]:
-        return absent(self.reason)
-
-    def where(self, mask: npt.NDArray[np.bool_], reason: Reason, detail: str | None = None) -> None:
-        hit = mask & self.open()
-        self.reason[hit] = reason
-        self.detail[hit] = detail
-
-    def at(self, positions: Iterator[int] | Sequence[int], reason: Reason) -> None:
-        for i in positions:
-            self.reason[i] = reason
-
-    def add(self, reasons: Objects, *, detail: str | None = None, details: Objects | None = None) -> None:
-        hit = ~absent(reasons) & self.open()
-        self.reason[hit] = reasons[hit]
-        self.detail[hit] = detail if details is None else details[hit]
-
-    def hidden(self) -> None:
-        self.where(self._chunk.hidden == 1, Reason.HIDDEN_BY_HAND)
-        self.where(self._chunk.hidden == 2, Reason.HIDDEN_BY_FILTER)
-
-    def problems(self) -> None:
-        if self._chunk.problems:
-            found = [self._chunk.problems.get(int(row)) for row in self._chunk.rows]
-            self.add(np.array(found, dtype=object))
-
-    def valueless(self, headings: Sequence[str], reason: Reason) -> None:
-        if not self._chunk.valueless:
-            return
-        for heading in headings:
-            mask = np.array([(int(row), heading) in self._chunk.valueless for row in self._chunk.rows])
-            self.where(mask, reason, heading)
-
-    def status(self) -> Objects:
-        return np.array([_status(reason) for reason in self.reason], dtype=object)
-
-
-def _status(reason: Reason | None) -> PlanStatus:
-    return PlanStatus.READY if reason is None else _STATUS.get(reason, PlanStatus.INVALID)
+def _require_usable_sender(sender: str | None) -> None:
+    """A sender that no country takes is a wrong setting, not a fault of every row."""
+    problem = sender_problem(sender, "")
+    if problem is not None:
+        raise UsageError("sender_not_usable", found=sender, reason=str(problem))

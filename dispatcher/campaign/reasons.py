@@ -58,6 +58,7 @@ class Reason(StrEnum):
     SENDER_CHARACTERS = "sender_characters"
     SENDER_NUMERIC = "sender_numeric"
     SENDER_REQUIRED = "sender_required"  # Spain: no sender of one's own
+    SENDER_FORMULA_WITHOUT_VALUE = "sender_formula_without_value"
     # on the way (decided while sending; the ledger stores them like the others)
     FORBIDDEN_TEXT = "forbidden_text"  # the dry run answered 2044
     REFUSED_BY_DRY_RUN = "refused_by_dry_run"

@@ -7,26 +7,21 @@ from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+import numpy.typing as npt
 import pandas as pd
 
+from dispatcher.campaign.alphabet import offending
+from dispatcher.campaign.problems import Problem, problems
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
-from dispatcher.campaign.substitution import Savings, savings
+from dispatcher.campaign.substitution import substitute
 
 if TYPE_CHECKING:
     from dispatcher.campaign.plan import PlanChunk
 
+Objects = npt.NDArray[Any]
+
 MAX_PROBLEMS = 1_000
 _EXAMPLES = 3
-
-
-@dataclass(frozen=True)
-class Problem:
-    """One row that is not sent although somebody probably wanted it to be."""
-
-    row: int
-    column: str | None
-    reason: Reason
-    found: str
 
 
 @dataclass(frozen=True)
@@ -36,6 +31,19 @@ class RepairExample:
     row: int
     before: str
     after: str
+
+
+@dataclass
+class Substitution:
+    """What ``--gsm7`` put for one character: how many ``times``, in how many ``rows``, and one text."""
+
+    character: str
+    replacement: str
+    example_row: int
+    before: str
+    after: str
+    times: int = 0
+    rows: int = 0
 
 
 @dataclass(frozen=True)
@@ -55,7 +63,6 @@ class PlanSummary:
     all.
     """
 
-    phone_column: str
     rows: int = 0
     counts: Counter[PlanStatus] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
@@ -65,13 +72,12 @@ class PlanSummary:
     encodings: Counter[str] = field(default_factory=Counter)
     countries: Counter[str] = field(default_factory=Counter)
     parts: int = 0
-    substitutions: Counter[tuple[str, str]] = field(default_factory=Counter)
-    savings: Savings = field(default_factory=Savings)
+    substitutions: dict[str, Substitution] = field(default_factory=dict)
     first: FirstMessage | None = None
     column_examples: dict[str, str] = field(default_factory=dict)
 
     def add(self, chunk: PlanChunk, cells: pd.DataFrame) -> None:
-        """Count the chunk in; ``cells`` are the user's own, for one example a column."""
+        """Count the chunk in; ``cells`` are the user's own, for what was found and one example a column."""
         ready = chunk.status == PlanStatus.READY
         self.rows += len(chunk.rows)
         self.counts.update(chunk.status)
@@ -79,8 +85,7 @@ class PlanSummary:
         self.encodings.update(chunk.encoding[ready])
         self.countries.update(chunk.country[ready])
         self.parts += int(chunk.parts[ready].sum())
-        self.savings.merge(savings(chunk.text[ready], chunk.parts[ready]))
-        self._add_problems(chunk)
+        self.problems.extend(problems(chunk, cells, MAX_PROBLEMS - len(self.problems)))
         self._add_repairs(chunk)
         self._add_examples(cells)
         if self.first is None and ready.any():
@@ -89,21 +94,22 @@ class PlanSummary:
                 int(chunk.rows[i]), chunk.recipient[i], chunk.sender[i], chunk.text[i], int(chunk.parts[i])
             )
 
-    def add_substitutions(self, changed: Counter[tuple[str, str]]) -> None:
-        """Count what ``--gsm7`` replaced."""
-        self.substitutions.update(changed)
-
-    def _add_problems(self, chunk: PlanChunk) -> None:
-        for i in np.flatnonzero(chunk.status == PlanStatus.INVALID):
-            if len(self.problems) >= MAX_PROBLEMS:
-                return
-            detail = chunk.detail[i]
-            found = chunk.phone[i] if detail == self.phone_column else ""
-            self.problems.append(Problem(int(chunk.rows[i]), detail, chunk.reason[i], found))
+    def add_substitutions(self, rows: Objects, before: Objects, after: Objects) -> None:
+        """Count what ``--gsm7`` replaced in texts that will be sent."""
+        for i in np.flatnonzero(before != after).tolist():
+            for character, times in Counter(offending(before[i])).items():
+                known = self.substitutions.get(character)
+                if known is None:
+                    plain = substitute(character) or ""
+                    known = Substitution(character, plain, int(rows[i]), before[i], after[i])
+                    self.substitutions[character] = known
+                known.times += times
+                known.rows += 1
 
     def _add_repairs(self, chunk: PlanChunk) -> None:
+        seen = ~pd.isna(chunk.recipient) & (chunk.status != PlanStatus.HIDDEN)
         for repair in Repair:
-            hit = np.flatnonzero((chunk.repairs & repair.value != 0) & ~pd.isna(chunk.recipient))
+            hit = np.flatnonzero((chunk.repairs & repair.value != 0) & seen)
             if not len(hit):
                 continue
             self.repairs[repair] += len(hit)

@@ -43,7 +43,8 @@ def check(
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
     from dispatcher.cli.inputs import FileFlags, funds, plan_request
-    from dispatcher.cli.plan_view import is_clean, plan_values, show_plan
+    from dispatcher.cli.plan_values import is_clean, plan_values
+    from dispatcher.cli.plan_view import show_first_text, show_plan
     from dispatcher.cli.session import configure
     from dispatcher.intake.planning import history_of, make_planner
     from dispatcher.settings import choose_target
@@ -89,5 +90,6 @@ def check(
             pass
         bill = planner.bill()
     show_plan(output, planner, bill)
+    show_first_text(output, planner)
     output.result(plan_values(planner, bill))
     return 0 if is_clean(planner) else 1

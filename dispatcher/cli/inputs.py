@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 
@@ -68,12 +69,28 @@ def funds(flags: FileFlags, settings: Settings) -> Funds:
     """Bundles and wallet from flags, else from settings."""
     texts = flags.bundle or [text for text in settings.bundles.replace(";", ",").split(",") if text.strip()]
     wallet: Decimal | None = settings.wallet if flags.wallet is None else parse_money(flags.wallet)
-    return Funds(bundles=dict(parse_bundle(text.strip()) for text in texts), wallet=wallet)
+    bundles: dict[str, int] = {}
+    for route, parts in map(parse_bundle, texts):
+        if route in bundles:
+            raise UsageError("bundle_twice", found=route)
+        bundles[route] = parts
+    return Funds(bundles=bundles, wallet=wallet)
 
 
 def money(text: str | None) -> Decimal | None:
     """An amount as typed, 20.00 or 20,00."""
     return None if text is None else parse_money(text)
+
+
+def duration(flag: str, text: str | None) -> timedelta | None:
+    """A length of time as typed: 90s, 30m, 24h, 2d."""
+    if text is None:
+        return None
+    units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
+    number, unit = text.strip()[:-1], text.strip()[-1:].lower()
+    if unit not in units or not number.isdigit() or int(number) > 10_000:
+        raise UsageError("usage_choice", flag=flag, found=text, allowed="90s, 30m, 24h, 2d")
+    return timedelta(seconds=int(number) * units[unit])
 
 
 def _template(flags: FileFlags) -> str | None:

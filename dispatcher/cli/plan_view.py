@@ -1,86 +1,20 @@
-"""How a plan is shown: to people before anybody is asked anything, and to scripts as one object."""
+"""How a plan is shown to people before anybody is asked anything."""
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from decimal import Decimal
-from typing import Any
 
+from dispatcher.campaign.costly import Saved
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.campaign.reasons import PlanStatus, Repair
-from dispatcher.cli.output import Output
+from dispatcher.campaign.summary import PlanSummary
+from dispatcher.cli.output import Output, known
+from dispatcher.cli.plan_values import repair_name
 from dispatcher.wording import Wording
 
 _SHOWN_PROBLEMS = 20
-
-
-def plan_values(planner: Planner, bill: Bill) -> dict[str, Any]:
-    """The plan as ``check --json`` prints it."""
-    summary = planner.summary
-    columns = planner.columns
-    english = Wording("en")
-    return {
-        "file": planner.sheet.path.name,
-        "sheet": planner.sheet.name,
-        "rows": summary.rows,
-        "counts": {str(status): n for status, n in summary.counts.items() if n},
-        "reasons": {str(reason): n for reason, n in summary.reasons.items()},
-        "parts": summary.parts,
-        "routes": route_values(bill),
-        "countries": dict(summary.countries.most_common()),
-        "encodings": {str(encoding): n for encoding, n in summary.encodings.items()},
-        "estimated_cost": bill.estimated_cost,
-        "unpriced_rows": bill.unpriced_rows,
-        "currency": bill.currency,
-        "savings": savings_values(planner),
-        "problems": [
-            {
-                "row": problem.row,
-                "column": problem.column,
-                "code": str(problem.reason),
-                "found": problem.found,
-                "message": english.reason(problem.reason),
-            }
-            for problem in summary.problems
-        ],
-        "repairs": {_repair_name(repair): n for repair, n in summary.repairs.items()},
-        "columns": {
-            name: {"heading": chosen.heading, "how": str(chosen.how)}
-            for name, chosen in (
-                ("phone", columns.phone),
-                ("message", columns.message),
-                ("sender", columns.sender),
-            )
-            if chosen
-        },
-    }
-
-
-def route_values(bill: Bill) -> dict[str, dict[str, Any]]:
-    """Rows, parts, parts out of the bundle and cost of every route that has rows."""
-    return {
-        name: {
-            "rows": route.rows,
-            "parts": route.parts,
-            "bundle_parts": route.bundle_parts,
-            "cost": route.cost,
-        }
-        for name, route in bill.routes.items()
-    }
-
-
-def savings_values(planner: Planner) -> dict[str, Any]:
-    """What ``--gsm7`` would save: parts and rows, and the same for each character."""
-    savings = planner.summary.savings
-    return {
-        "parts": savings.parts,
-        "rows": savings.rows,
-        "characters": {
-            character: {"rows": saved.rows, "parts": saved.parts}
-            for character, saved in savings.characters.items()
-        },
-    }
+_SHOWN_CHARACTERS = 5
 
 
 def show_plan(output: Output, planner: Planner, bill: Bill) -> None:
@@ -89,9 +23,20 @@ def show_plan(output: Output, planner: Planner, bill: Bill) -> None:
     _show_counts(output, planner)
     _show_problems(output, planner)
     _show_repairs(output, planner)
+    _show_substitutions(output, planner)
     _show_routes(output, bill)
     _show_money(output, bill)
-    _show_savings(output, planner)
+    _show_savings(output, planner, bill)
+
+
+def show_first_text(output: Output, planner: Planner) -> None:
+    """The first message that would go out, in full."""
+    first = planner.summary.first
+    if first is not None:
+        parts = output.wording.count("plan.parts", first.parts)
+        output.say()
+        output.tell("plan.first_text", row=first.row, recipient=first.recipient, parts=parts)
+        output.say(f"  {_visible_lines(first.text)}")
 
 
 def _show_source(output: Output, planner: Planner) -> None:
@@ -114,6 +59,9 @@ def _show_source(output: Output, planner: Planner) -> None:
             output.tell(
                 "plan.field", heading=field, example=_short(planner.summary.column_examples.get(field, ""))
             )
+    if not columns.sender:
+        sender = planner.options.sender
+        output.say(words("plan.no_sender") if not sender else words("plan.one_sender", sender=sender))
 
 
 def _show_counts(output: Output, planner: Planner) -> None:
@@ -137,7 +85,7 @@ def _show_problems(output: Output, planner: Planner) -> None:
         output.say(f"  {where}: {words.reason(problem.reason)}{found}")
     more = summary.counts[PlanStatus.INVALID] - _SHOWN_PROBLEMS
     if more > 0:
-        output.say("  " + words.count("plan.more_problems", more))
+        output.say("  " + words.count("plan.further_problems", more))
 
 
 def _show_repairs(output: Output, planner: Planner) -> None:
@@ -147,18 +95,42 @@ def _show_repairs(output: Output, planner: Planner) -> None:
     if repairs:
         output.say()
         output.tell("plan.repairs")
-        for repair, n in repairs.items():
-            example = summary.repair_examples[repair][0]
-            output.tell(
-                "plan.repair",
-                n=words.number(n),
-                what=words(f"repairs.{_repair_name(repair)}"),
-                row=example.row,
-                before=_visible(example.before),
-                after=example.after,
-            )
-    for (character, replacement), n in summary.substitutions.most_common():
-        output.tell("plan.substitution", n=words.number(n), before=_visible(character), after=replacement)
+    for repair, n in repairs.items():
+        _show_repair(output, summary, repair, n)
+    if summary.repairs[Repair.COUNTRY_ADDED]:
+        national = words.count("plan.national", summary.repairs[Repair.COUNTRY_ADDED])
+        output.tell("plan.read_as", national=national, region=planner.options.default_region)
+
+
+def _show_repair(output: Output, summary: PlanSummary, repair: Repair, n: int) -> None:
+    words, example = output.wording, summary.repair_examples[repair][0]
+    output.tell(
+        "plan.repair",
+        n=words.number(n),
+        what=words(f"repairs.{repair_name(repair)}"),
+        row=example.row,
+        before=_visible(example.before),
+        after=example.after,
+    )
+
+
+def _show_substitutions(output: Output, planner: Planner) -> None:
+    words, made = output.wording, list(planner.summary.substitutions.values())
+    if not made:
+        return
+    output.say()
+    output.tell("plan.substitutions")
+    for one in sorted(made, key=lambda one: -one.times):
+        output.tell(
+            "plan.substitution_made",
+            n=words.number(one.times),
+            before=_visible(one.character),
+            after=_visible(one.replacement) or words("plan.nothing"),
+            row=one.example_row,
+        )
+    first = min(made, key=lambda one: one.example_row)
+    output.tell("plan.substituted_text", row=first.example_row, before=_visible(first.before))
+    output.say(f"    → {_visible(first.after)}")
 
 
 def _show_routes(output: Output, bill: Bill) -> None:
@@ -173,7 +145,7 @@ def _show_routes(output: Output, bill: Bill) -> None:
             words.number(route.rows),
             words.number(route.parts),
             words.number(route.bundle_parts),
-            words.money(route.cost, bill.currency),
+            money_or_unknown(words, known(route.cost, route.unpriced_rows), bill.currency),
         ]
         for name, route in bill.routes.items()
     ]
@@ -187,7 +159,8 @@ def _show_routes(output: Output, bill: Bill) -> None:
 
 def _show_money(output: Output, bill: Bill) -> None:
     words = output.wording
-    output.tell("plan.cost", cost=words.money(bill.estimated_cost, bill.currency))
+    cost = known(bill.estimated_cost, bill.unpriced_rows)
+    output.tell("plan.cost", cost=money_or_unknown(words, cost, bill.currency))
     if bill.unpriced_rows:
         output.say(words.count("plan.unpriced", bill.unpriced_rows))
     for route, row in bill.bundle_ends_at_row.items():
@@ -200,38 +173,47 @@ def _show_money(output: Output, bill: Bill) -> None:
         output.tell("plan.ww_minimum", credit=words.money(bill.ww_minimum_credit, bill.currency))
 
 
-def _show_savings(output: Output, planner: Planner) -> None:
-    savings, words = planner.summary.savings, output.wording
-    if not savings.parts:
+def _show_savings(output: Output, planner: Planner, bill: Bill) -> None:
+    found, words = planner.savings(), output.wording
+    if not found.characters.parts:
         return
     output.tell(
         "plan.savings",
-        parts=words.count("plan.parts", savings.parts),
-        rows=words.count("plan.rows", savings.rows),
+        parts=words.count("plan.parts", found.characters.parts),
+        rows=words.count("plan.rows", found.characters.rows),
     )
-    dearest = sorted(savings.characters.items(), key=lambda entry: -entry[1].parts)[:5]
-    for character, saved in dearest:
-        output.tell(
-            "plan.saving_character",
-            character=_visible(character),
-            rows=words.count("plan.rows", saved.rows),
-            parts=words.count("plan.parts", saved.parts),
-        )
+    dearest = sorted(found.characters.characters.items(), key=lambda entry: -entry[1].parts)
+    for character, saved in dearest[:_SHOWN_CHARACTERS]:
+        if saved.parts:
+            output.tell(
+                "plan.saving_character",
+                character=_visible(character),
+                rows=words.count("plan.rows", saved.rows),
+                parts=words.count("plan.parts", saved.parts),
+            )
+    for heading, of_column in found.columns.items():
+        if of_column.parts:
+            _show_saved(output, "plan.saving_column", of_column, bill.currency, heading=heading)
+    if found.template is not None and found.template.parts:
+        _show_saved(output, "plan.saving_template", found.template, bill.currency)
 
 
-def first_message(planner: Planner) -> Mapping[str, Any] | None:
-    """The first message that would go out, for the question before sending."""
-    first = planner.summary.first
-    return None if first is None else vars(first)
+def _show_saved(output: Output, name: str, saved: Saved, currency: str, **values: str) -> None:
+    words = output.wording
+    common = [character for character, _ in saved.characters.most_common(_SHOWN_CHARACTERS)]
+    output.tell(
+        name,
+        cost=money_or_unknown(words, known(saved.cost, saved.unpriced_parts), currency),
+        parts=words.count("plan.parts", saved.parts),
+        rows=words.count("plan.rows", saved.rows),
+        characters=" ".join(map(_visible, common)),
+        **values,
+    )
 
 
 def money_or_unknown(words: Wording, amount: Decimal | None, currency: str) -> str:
     """An amount, or the words for not knowing it."""
     return words("plan.unknown_cost") if amount is None else words.money(amount, currency)
-
-
-def _repair_name(repair: Repair) -> str:
-    return (repair.name or "").lower()
 
 
 def _short(text: str, limit: int = 60) -> str:
@@ -244,6 +226,6 @@ def _visible(text: str) -> str:
     return "".join(c if c.isprintable() else f"[U+{ord(c):04X}]" for c in text)
 
 
-def is_clean(planner: Planner) -> bool:
-    """True when no row is invalid."""
-    return not planner.summary.counts[PlanStatus.INVALID]
+def _visible_lines(text: str) -> str:
+    """Several lines, each set in."""
+    return "\n  ".join(map(_visible, text.split("\n")))

@@ -12,23 +12,26 @@ import tempfile
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from datetime import datetime
-from decimal import Decimal
+from decimal import ROUND_CEILING, Decimal
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
-from dispatcher.campaign.plan import PlanChunk, Planner
+from dispatcher.campaign.plan import Objects, PlanChunk, Planner
 from dispatcher.campaign.prices import PriceBook
+from dispatcher.campaign.reasons import PlanStatus
 from dispatcher.campaign.segments import Encoding
 from dispatcher.errors import FileError
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.ledger import Ledger, NewCampaign, RowState, Totals, to_micros
+from dispatcher.ledger.values import rounded
 
 ENCODINGS = {Encoding.GSM7: 1, Encoding.UCS2: 2}
-CEILING_PER_PART = Decimal(
-    1
-)  # EUR; what an unknown worldwide price counts against a cap: the provider's own minimum credit
+# What a part of unknown price counts against a cap: the provider's own minimum credit.
+CEILING_PER_PART = Decimal(1)
 ROWS_A_TRANSACTION = 2_000
 PHONE_KEPT = 40
+_STATES = {status: int(RowState[status.name]) for status in PlanStatus}
+_MICRO = Decimal("0.000001")
 
 
 @dataclass(frozen=True)
@@ -45,7 +48,7 @@ def identify(request: PlanRequest) -> FileIdentity:
         with request.file.open("rb") as file:
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise FileError("sheet_unreadable", file=str(request.file), found=type(error).__name__) from error
+        raise FileError("sheet_not_readable", file=str(request.file), found=type(error).__name__) from error
     decisions = {
         "sheet": request.sheet,
         "encoding": request.encoding,
@@ -57,17 +60,34 @@ def identify(request: PlanRequest) -> FileIdentity:
 
 
 def keep_input(file: Path, folder: Path, identity: FileIdentity) -> Path:
-    """Copy the file's bytes into ``folder`` (readable by its owner only) under their digest; gives the copy's path."""
+    """Copy the file's bytes into ``folder`` (readable by its owner only) under their digest; gives the copy's path.
+
+    Raises FileError ``sheet_changed`` when they are no longer those of ``identity``.
+    """
     kept = folder / f"{identity.sha256}{file.suffix.lower()}"
     if kept.exists():
         return kept
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    with tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy, file.open("rb") as source:
-        shutil.copyfileobj(source, copy)
-        copy.flush()
-        os.fsync(copy.fileno())
-    Path(copy.name).replace(kept)
+    made = _copied(file, folder)
+    try:
+        with made.open("rb") as written:
+            if file_digest(written, "sha256").hexdigest() != identity.sha256:
+                raise FileError("sheet_changed", file=str(file))
+        made.replace(kept)
+    finally:
+        made.unlink(missing_ok=True)
     return kept
+
+
+def _copied(file: Path, folder: Path) -> Path:
+    try:
+        with file.open("rb") as source, tempfile.NamedTemporaryFile(dir=folder, delete=False) as copy:
+            shutil.copyfileobj(source, copy)
+            copy.flush()
+            os.fsync(copy.fileno())
+    except OSError as error:
+        raise FileError("sheet_not_readable", file=str(file), found=type(error).__name__) from error
+    return Path(copy.name)
 
 
 @dataclass(frozen=True)
@@ -131,7 +151,7 @@ def load_campaign(
         Totals(
             rows=planner.summary.rows,
             parts=planner.summary.parts,
-            estimated_cost=bill.estimated_cost,
+            estimated_cost=rounded(bill.estimated_cost),
             unpriced_rows=bill.unpriced_rows,
         ),
         now=now,
@@ -141,35 +161,58 @@ def load_campaign(
 
 def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
     """The chunk's rows in the order of the ledger's ROW_COLUMNS."""
-    return [
-        (
-            int(chunk.rows[i]),
-            int(RowState[chunk.status[i].name]),
-            None if chunk.reason[i] is None else str(chunk.reason[i]),
-            chunk.recipient[i],
-            chunk.country[i],
-            None if chunk.route[i] is None else str(chunk.route[i]),
-            chunk.sender[i],
-            chunk.text[i],
-            ENCODINGS.get(chunk.encoding[i]),
-            int(chunk.parts[i]),
-            None if chunk.cost[i] is None else to_micros(chunk.cost[i]),
-            to_micros(_reserve(chunk, i, book)),
-            chunk.guard_key[i],
-            int(chunk.repairs[i]),
-            chunk.phone[i][:PHONE_KEPT],
-            None,
-        )
-        for i in range(len(chunk.rows))
-    ]
+    # column by column: a million rows pass here, and a look into an array costs more than all the rest
+    columns = (
+        chunk.rows.tolist(),
+        [_STATES[status] for status in chunk.status.tolist()],
+        _texts(chunk.reason),
+        chunk.recipient.tolist(),
+        chunk.country.tolist(),
+        _texts(chunk.route),
+        chunk.sender.tolist(),
+        chunk.text.tolist(),
+        [ENCODINGS.get(encoding) for encoding in chunk.encoding.tolist()],
+        chunk.parts.tolist(),
+        [None if cost is None else _estimate(cost) for cost in chunk.cost.tolist()],
+        _reserves(chunk, book),
+        chunk.guard_key.tolist(),
+        chunk.repairs.tolist(),
+        [phone[:PHONE_KEPT] for phone in chunk.phone.tolist()],
+        [None] * len(chunk.rows),
+    )
+    return list(zip(*columns, strict=True))
 
 
-def _reserve(chunk: PlanChunk, i: int, book: PriceBook) -> Decimal:
-    """What a row counts against the cap until its real price is known."""
-    if chunk.cost[i] is not None:
-        cost: Decimal = chunk.cost[i]
+def _texts(codes: Objects) -> list[str | None]:
+    return [None if code is None else str(code) for code in codes.tolist()]
+
+
+def _estimate(cost: Decimal) -> int:
+    """As the ledger stores it: price books have more decimals than money has in the ledger."""
+    return to_micros(rounded(cost))
+
+
+def _reserves(chunk: PlanChunk, book: PriceBook) -> list[int]:
+    """What each row counts against the cap until its real price is known; 0 for a row that is not sent."""
+    known: dict[tuple[object, ...], int] = {}
+    reserves = []
+    asked = (chunk.status, chunk.route, chunk.country, chunk.parts, chunk.cost)
+    for status, *key in zip(*(column.tolist() for column in asked), strict=True):
+        if status is not PlanStatus.READY:
+            reserves.append(0)
+            continue
+        row = tuple(key)
+        if row not in known:
+            known[row] = to_micros(_reserve(book, *row).quantize(_MICRO, rounding=ROUND_CEILING))
+        reserves.append(known[row])
+    return reserves
+
+
+def _reserve(book: PriceBook, route: str, country: str, parts: int, cost: Decimal | None) -> Decimal:
+    ceiling = book.ceiling(route, country)
+    if cost is None:
+        return (CEILING_PER_PART if ceiling is None else ceiling) * parts
+    price = book.price(route, country)
+    if ceiling is None or not price:
         return cost
-    if chunk.route[i] is None or chunk.country[i] is None:
-        return Decimal(0)
-    ceiling = book.ceiling(str(chunk.route[i]), chunk.country[i])
-    return (CEILING_PER_PART if ceiling is None else ceiling) * int(chunk.parts[i])
+    return cost / price * ceiling  # the parts that no bundle pays, at the most they may cost

@@ -48,4 +48,4 @@ def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: dat
 def make_planner(request: PlanRequest, book: PriceBook, funds: Funds, history: History) -> Planner:
     """Open the file and settle columns and template.  Raises FileError or UsageError; nothing is touched."""
     sheet = open_sheet(request.file, sheet=request.sheet, encoding=request.encoding, locale=request.locale)
-    return Planner(sheet, request.options, Pricer(book, funds), history)
+    return Planner(sheet, request.options, Pricer(book, funds), history, locale=request.locale)
