@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, bindparam, or_, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, update
 
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.counting import Counted, Tally
@@ -61,8 +61,8 @@ _SENT_BY_OTHERS = (
         rows.c.campaign_id != bindparam("of_campaign"),
         or_(
             campaigns.c.account.is_(None),
-            bindparam("account").is_(None),
-            campaigns.c.account == bindparam("account"),
+            # an account not known yet is any account
+            func.coalesce(bindparam("account", type_=Text), campaigns.c.account) == campaigns.c.account,
         ),
     )
 )

@@ -24,6 +24,7 @@ T = TypeVar("T")
 WINDOW = 60.0
 LATENESS = 0.6
 MAX_SLOW_DOWN = 3600.0
+ROUNDING = 0.001
 _SCHEMA = (
     "CREATE TABLE IF NOT EXISTS pace "
     "(key TEXT PRIMARY KEY, next_at REAL NOT NULL, blocked_until REAL NOT NULL)"
@@ -133,8 +134,9 @@ class SqlitePace:
         next_at, blocked_until = found if found else (None, 0.0)
         if blocked_until > now + MAX_SLOW_DOWN:  # the clock was set back since
             blocked_until = 0.0
-        if next_at is None or next_at > now + self.reach + self.interval:
-            next_at = now + self.reach
+        latest = now + self.reach + self.interval  # after the last slot anybody can hold by now
+        if next_at is None or next_at > latest + ROUNDING:
+            next_at = latest
             connection.execute(_RESTART, {"key": key, "next_at": next_at})
         return next_at, blocked_until
 

@@ -92,7 +92,10 @@ ROW_MOVES: Mapping[tuple[RowState, RowState], str] = {
     (R.SENDING, R.READY): "the lane: it never left, or was turned away unread",
     (R.IN_DOUBT, R.ACCEPTED): "a late answer, a callback, reconcile, or a person",
     (R.IN_DOUBT, R.REFUSED): "a late answer",
-    (R.IN_DOUBT, R.READY): "reconcile proves it absent, its owner says that it never left, or a person says so",
+    (
+        R.IN_DOUBT,
+        R.READY,
+    ): "reconcile proves it absent, its owner says that it never left, or a person says so",
     (R.ACCEPTED, R.DELIVERED): "delivery: callback or polling",
     (R.ACCEPTED, R.UNDELIVERABLE): "delivery: callback or polling",
     (R.ACCEPTED, R.EXPIRED): "delivery: callback or polling",
