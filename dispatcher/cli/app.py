@@ -72,6 +72,14 @@ def run(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in args, wording=Wording(language_of(args)))
     try:
+        return _run(args, output)
+    except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
+        output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
+        return EXIT_BUG
+
+
+def _run(args: list[str], output: Output) -> int:
+    try:
         outcome = app(args=args, prog_name="dispatcher", standalone_mode=False)
     except DispatcherError as error:
         output.error(error)
@@ -82,9 +90,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
     except (typer.Abort, KeyboardInterrupt):
         output.error(Interrupted("interrupted"))
         return Interrupted.exit_code
-    except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
-        output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
-        return EXIT_BUG
+    # typer turns a Ctrl-C that nobody caught into this number; a command that was paused gives an Exit
+    if type(outcome) is int and outcome == Interrupted.exit_code:
+        output.error(Interrupted("interrupted"))
     return outcome if isinstance(outcome, int) else 0
 
 

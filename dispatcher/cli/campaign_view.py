@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
-from dispatcher.cli.output import Output
+from dispatcher.cli.output import Output, known
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.states import SENT
 from dispatcher.wording import Wording
@@ -14,6 +15,7 @@ if TYPE_CHECKING:
     from dispatcher.intake.launch import Landing
 
 C = CampaignState
+COST_CAP = "cost_cap"  # sending.guards.Stop.COST_CAP, without importing the gateway for `status`
 _SHOWN_ROWS = 10
 
 
@@ -29,8 +31,8 @@ def campaign_values(ledger: Ledger, campaign: CampaignView) -> dict[str, Any]:
         "rows": campaign.rows,
         "counts": {state.code: n for state, n in counts.items()},
         "parts": campaign.parts,
-        "estimated_cost": campaign.estimated_cost,
-        "actual_cost": actual_cost(campaign, counts),
+        "estimated_cost": _brief(known(campaign.estimated_cost, campaign.unpriced_rows)),
+        "actual_cost": _brief(actual_cost(campaign, counts)),
         "unpriced_rows": campaign.unpriced_rows,
         "currency": campaign.currency,
         "report": campaign.report_path,
@@ -38,7 +40,12 @@ def campaign_values(ledger: Ledger, campaign: CampaignView) -> dict[str, Any]:
     }
 
 
-def actual_cost(campaign: CampaignView, counts: dict[RowState, int]) -> Any:
+def _brief(amount: Decimal | None) -> Decimal | None:
+    """Without the zeros that the ledger's six decimals bring along."""
+    return None if amount is None else amount.normalize()
+
+
+def actual_cost(campaign: CampaignView, counts: dict[RowState, int]) -> Decimal | None:
     """What the gateway has charged so far as it says; None when messages went out and no price is known at all."""
     sent = sum(counts.get(state, 0) for state in SENT)
     return None if sent and campaign.accepted_unpriced == sent else campaign.actual_cost
@@ -107,7 +114,8 @@ def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int
     words = output.wording
     if not sum(counts.get(state, 0) for state in SENT):
         return
-    actual, estimated = actual_cost(campaign, counts), campaign.estimated_cost
+    actual = actual_cost(campaign, counts)
+    estimated = known(campaign.estimated_cost, campaign.unpriced_rows)
     output.tell(
         "run.cost",
         actual=words("plan.unknown_cost") if actual is None else words.money(actual, campaign.currency),
@@ -150,6 +158,9 @@ def _show_state(output: Output, landing: Landing) -> None:
         )
     elif landing.dry_run:
         output.tell("run.dry_run_done")
+    elif campaign.state_reason == COST_CAP and campaign.max_cost is not None:
+        cap = words.money(campaign.max_cost, campaign.currency)
+        output.tell("run.held_cost_cap", campaign=campaign.id, cap=cap)
     elif campaign.state in (C.HELD, C.HALTED):
         reason = state_reason(words, campaign.state_reason) if campaign.state_reason else ""
         output.tell(f"run.{campaign.state.code}", campaign=campaign.id, reason=reason)

@@ -14,10 +14,10 @@ Numbers = Annotated[list[str], typer.Argument(metavar="NUMBER...", help="Numbers
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    group = typer.Typer(help="Numbers that are never sent to.", no_args_is_help=True, rich_markup_mode=None)
+    group = typer.Typer(help="Numbers that are never sent to.", rich_markup_mode=None)
     group.command("add", help="Never send to these. Example: dispatcher optout add +393123456789")(add)
     group.command("remove", help="Allow these again. Example: dispatcher optout remove +393123456789")(remove)
-    group.command("list", help="Everybody who opted out.")(listing)
+    group.command("list", help="Everybody who opted out. Example: dispatcher optout list --json")(listing)
     group.command(
         "import", help="Add every number of a spreadsheet. Example: dispatcher optout import stop.csv"
     )(import_file)

@@ -35,7 +35,7 @@ class Output:
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result; printed only for scripts."""
         if self.as_json:
-            _write(sys.stdout, json.dumps(values, default=_plain, ensure_ascii=False))
+            _write(sys.stdout, json.dumps(values, default=_plain))
 
     def error(self, error: DispatcherError) -> None:
         """An error: an object for scripts (in English), two or three lines for people (in their language)."""
@@ -49,14 +49,19 @@ class Output:
             _write(sys.stderr, line)
 
 
+def known(cost: Decimal | None, unpriced_rows: int) -> Decimal | None:
+    """A sum of the known prices; None when no price in it is known, since that is not the same as free."""
+    return None if unpriced_rows and not cost else cost
+
+
 def error_lines(error: DispatcherError, wording: Wording) -> list[str]:
     """What a person reads: the problem, what was expected, what to do next."""
-    texts = wording.error(error)
+    texts, named = wording.error(error), wording.named(error)
     where = [
         wording(f"labels.{name}", value=value)
         for name in ("file", "sheet", "row", "column")
         # a fact that the sentence already names is not said twice
-        if (value := getattr(error, name)) is not None and str(value) not in (texts["message"] or "")
+        if (value := getattr(error, name)) is not None and name not in named
     ]
     prefix = f"{', '.join(where)}: " if where else ""
     lines = [wording("labels.error", text=prefix + (texts["message"] or error.code))]

@@ -14,7 +14,7 @@ MessageId = Annotated[str, typer.Argument(metavar="MESSAGE", help="The id, as sm
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
-    messages = typer.Typer(help="What the gateway has.", no_args_is_help=True, rich_markup_mode=None)
+    messages = typer.Typer(help="What the gateway has.", rich_markup_mode=None)
     messages.command("list", help="The account's messages. Example: dispatcher messages list --limit 20")(
         listing
     )
@@ -22,7 +22,7 @@ def register(app: typer.Typer) -> None:
         show
     )
     app.add_typer(messages, name="messages")
-    otp = typer.Typer(help="One-time codes.", no_args_is_help=True, rich_markup_mode=None)
+    otp = typer.Typer(help="One-time codes.", rich_markup_mode=None)
     otp.command("send", help="Have a code made and sent. Example: dispatcher otp send +393123456789")(send)
     app.add_typer(otp, name="otp")
 

@@ -73,6 +73,7 @@ def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = Fa
     """Opens the ledger (never creating one) and the pace; exit code 5 when one does not answer."""
     from dispatcher.application import Application
     from dispatcher.cli.session import configure
+    from dispatcher.settings import masked
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
@@ -83,7 +84,7 @@ def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = Fa
             "ledger_id": opened.id if opened else None,
         }
         if opened is None:
-            output.tell("health.no_ledger", ledger=configuration.settings.ledger)
+            output.tell("health.no_ledger", ledger=masked(configuration.settings.ledger))
         else:
             output.tell("health.ok", ledger=opened.url)
         output.result(values)

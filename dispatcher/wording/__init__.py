@@ -13,6 +13,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
+from string import Formatter
 from typing import Any
 
 from dispatcher.errors import DispatcherError
@@ -77,6 +78,11 @@ class Wording:
             part: entry[part].format(**facts) if part in entry else None
             for part in ("message", "expected", "hint")
         }
+
+    def named(self, error: DispatcherError) -> set[str]:
+        """The facts that the error's ``message`` names."""
+        message = _entries(self.language)["errors"][error.code]["message"]
+        return {name for _, name, _, _ in Formatter().parse(message) if name}
 
     def reason(self, code: str) -> str:
         """The sentence for a row's reason code."""
