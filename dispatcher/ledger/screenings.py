@@ -12,6 +12,7 @@ from sqlalchemy import delete, func, insert, select, tuple_
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import is_ready, rows, screenings
+from dispatcher.ledger.states import RowState
 
 T = TypeVar("T")
 CHUNK = 500
@@ -98,6 +99,21 @@ class Screenings:
                     if screening.key in wanted:
                         found[screening.key] = screening
         return found
+
+    def known_as(self, outcome: str, gateway: str, account: str, since: datetime) -> set[Key]:
+        """The keys of what was answered with ``outcome`` at ``since`` or later."""
+        s = screenings.c
+        mine = (s.gateway == gateway, s.account == account, s.seen_at >= since, s.outcome == outcome)
+        with self._database.read() as connection:
+            found = connection.execute(select(s.route, s.sender, s.text_hash).where(*mine))
+            return {(each.route, each.sender or None, bytes(each.text_hash)) for each in found}
+
+    def has_refused(self, campaign_id: int, reason: str) -> bool:
+        """Whether some row of the campaign is refused for ``reason``."""
+        refused = (rows.c.campaign_id == campaign_id, rows.c.state == RowState.REFUSED)
+        query = select(rows.c.row).where(*refused, rows.c.reason == reason).limit(1)
+        with self._database.read() as connection:
+            return connection.execute(query).first() is not None
 
     def forget_before(self, moment: datetime) -> int:
         """Delete what was seen earlier; returns how many."""

@@ -5,6 +5,9 @@ screens a text: after another answer (a number the gateway does not like, say) t
 and a text without any row left to try is not sent.  The first dry run goes alone and must come back as one,
 so a gateway that does not know the option sends one message at most.  Screenings are remembered per account
 for a day.
+
+Mode auto screens every text up to a number of texts, and above it a covering set (:mod:`dispatcher.sending.covering`):
+then every word and every two neighbouring words have been in a text that passed.
 """
 
 from __future__ import annotations
@@ -16,14 +19,15 @@ from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass, field
 from datetime import timedelta
 from enum import StrEnum
-from hashlib import blake2b
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted, Unreachable, UsageError
 from dispatcher.gateway.models import Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
+from dispatcher.sending.folded import Folded
 from dispatcher.sending.guards import Halt, Stop, halt_of, stop_campaign
+from dispatcher.sending.selection import Key, key_of, select_texts, uncovered
 from dispatcher.sending.services import Services
 
 REMEMBERED_FOR = timedelta(hours=24)
@@ -33,6 +37,7 @@ BATCH = 64
 PASSED = "passed"
 ENCODINGS = {"GSM-7": 1, "UCS-2": 2}
 NO_ACCOUNT = ""
+ALL_UP_TO = 10_000  # distinct texts that mode auto screens one by one
 
 
 class Mode(StrEnum):
@@ -46,25 +51,32 @@ class Mode(StrEnum):
 
 @dataclass(frozen=True)
 class PreflightChoice:
-    """What the operator chose; ``sample`` is a number of texts for Mode.SAMPLE."""
+    """What the operator chose; ``sample`` is a number of texts for Mode.SAMPLE, ``all_up_to`` one for Mode.AUTO."""
 
     mode: Mode = Mode.AUTO
     sample: int = 0
+    all_up_to: int = ALL_UP_TO
 
     @classmethod
     def from_text(cls, text: str) -> PreflightChoice:
-        """From ``auto``, ``all``, ``none``, ``sample:N``; UsageError for anything else."""
+        """From ``auto``, ``auto:N``, ``all``, ``none``, ``sample:N``; UsageError for anything else."""
         name, _, number = text.strip().lower().partition(":")
         if name == Mode.SAMPLE and number.isdigit() and int(number) > 0:
             return cls(Mode.SAMPLE, int(number))
+        if name == Mode.AUTO and number.isdigit():
+            return cls(Mode.AUTO, all_up_to=int(number))
         if number or name not in (Mode.AUTO, Mode.ALL, Mode.NONE):
             raise UsageError(
-                "usage_choice", flag="--preflight", found=text, allowed="auto, all, sample:N, none"
+                "usage_choice", flag="--preflight", found=text, allowed="auto, auto:N, all, sample:N, none"
             )
         return cls(Mode(name))
 
     def __str__(self) -> str:
-        return f"{self.mode}:{self.sample}" if self.mode is Mode.SAMPLE else str(self.mode)
+        if self.mode is Mode.SAMPLE:
+            return f"{self.mode}:{self.sample}"
+        if self.mode is Mode.AUTO and self.all_up_to != ALL_UP_TO:
+            return f"{self.mode}:{self.all_up_to}"
+        return str(self.mode)
 
 
 @dataclass(frozen=True)
@@ -80,8 +92,17 @@ class Disagreement:
 
 @dataclass
 class PreflightResult:
-    """What the dry runs said so far.  Row numbers in ``forbidden`` are every row with a forbidden text."""
+    """What the dry runs said so far.  Row numbers in ``forbidden`` are every row with a forbidden text.
 
+    ``texts`` and ``rows`` are the campaign's distinct texts and ready rows.  ``covering``: only the texts of a covering
+    set are screened, and ``folded`` was compared by its shape.  ``partial``: not every text is screened.
+    """
+
+    texts: int = 0
+    rows: int = 0
+    covering: bool = False
+    partial: bool = False
+    folded: list[Folded] = field(default_factory=list)
     to_screen: int = 0
     done: int = 0
     remembered: int = 0
@@ -113,6 +134,7 @@ class Preflight:
         self._account = NO_ACCOUNT
         self._texts: list[DistinctText] = []
         self._fresh: list[Screening] = []
+        self._passed: set[Key] = set()
         self.result = PreflightResult()
 
     async def run(self, starts: Callable[[PreflightResult], None]) -> PreflightResult:
@@ -123,31 +145,75 @@ class Preflight:
         texts = await self._chosen()
         if not texts:
             return self.result
+        told = False
         try:
             await self._first_alone(texts[0])
-            remembered = await self._remembered(texts)
-            todo = [text for text in texts if _key(text) not in remembered]
-            await self._report_remembered_forbidden(texts, remembered)
-            self.result.to_screen = self.result.done + len(todo)
-            self.result.remembered = len(texts) - self.result.to_screen
-            rate = self._services.pace.rate
-            self.result.seconds = len(todo) / rate if rate else None
-            starts(self.result)
-            for batch in _batches(todo, BATCH):
-                await asyncio.gather(*(self._screen(text) for text in batch))
-                await self._keep()
-                self._progress(self.result)
+            while texts:
+                todo = await self._unknown(texts)
+                self.result.to_screen = self.result.done + len(todo)
+                self.result.remembered += len(texts) - len(todo) - (0 if told else self.result.done)
+                rate = self._services.pace.rate
+                self.result.seconds = len(todo) / rate if rate else None
+                if not told:
+                    starts(self.result)
+                    told = True
+                for batch in _batches(todo, BATCH):
+                    await asyncio.gather(*(self._screen(text) for text in batch))
+                    await self._keep()
+                    self._progress(self.result)
+                texts = await self._uncovered(texts)
         finally:
             await self._keep()
-        self.result.forbidden.sort()
+        self.result.forbidden = sorted(set(self.result.forbidden))
         return self.result
 
     async def _chosen(self) -> list[DistinctText]:
+        if self._choice.mode is Mode.AUTO:
+            return await self._all_or_covering()
         ledger = self._services.ledger
         texts = await ledger(lambda: list(self._ledger.screenings.distinct_texts(self._campaign.id)))
+        self.result.texts, self.result.rows = len(texts), sum(text.rows for text in texts)
         if self._choice.mode is Mode.SAMPLE and len(texts) > self._choice.sample:
+            self.result.partial = True
             texts = sorted(self._rng.sample(texts, self._choice.sample), key=lambda text: text.first_row)
         return texts
+
+    async def _all_or_covering(self) -> list[DistinctText]:
+        selection = await self._services.ledger(
+            select_texts, self._ledger.screenings, self._campaign, self._choice.all_up_to
+        )
+        self.result.texts, self.result.rows = selection.texts, selection.rows
+        self.result.covering = self.result.partial = selection.covering
+        self.result.folded = selection.folded
+        return selection.chosen
+
+    async def _uncovered(self, screened: list[DistinctText]) -> list[DistinctText]:
+        """Texts to screen next, because they hold what no text that passed holds, or are known as forbidden.
+
+        A refused number says nothing about a text's words.  After a forbidden text nothing more is looked for: the
+        campaign is not sent before every text of it has been screened.
+        """
+        if not self.result.covering or self.result.forbidden:
+            return []
+        now, ledger, screenings = self._services.clock.now(), self._services.ledger, self._ledger.screenings
+        forbidden = await ledger(
+            screenings.known_as,
+            str(Reason.FORBIDDEN_TEXT),
+            self._campaign.gateway,
+            self._account,
+            now - REMEMBERED_FOR,
+        )
+        if not forbidden and all(key_of(text) in self._passed for text in screened):
+            return []
+        return await ledger(uncovered, screenings, self._campaign, self._passed, forbidden)
+
+    async def _unknown(self, texts: list[DistinctText]) -> list[DistinctText]:
+        """Those of the texts that no remembered answer is about; what the others' answers say is written down."""
+        remembered = await self._remembered(texts)
+        if self.result.covering:
+            self._passed.update(key for key, screening in remembered.items() if screening.outcome == PASSED)
+        await self._report_remembered_forbidden(texts, remembered)
+        return [text for text in texts if key_of(text) not in remembered]
 
     async def _first_alone(self, text: DistinctText) -> None:
         """One dry run by itself: is the option understood, and whose token is this?"""
@@ -202,11 +268,9 @@ class Preflight:
             stop=Stop.NOT_ECHOED,
         )
 
-    async def _remembered(
-        self, texts: Iterable[DistinctText]
-    ) -> dict[tuple[str, str | None, bytes], Screening]:
+    async def _remembered(self, texts: Iterable[DistinctText]) -> dict[Key, Screening]:
         since = self._services.clock.now() - REMEMBERED_FOR
-        keys = [_key(text) for text in texts]
+        keys = [key_of(text) for text in texts]
         known = await self._services.ledger(
             self._ledger.screenings.known, self._campaign.gateway, self._account, since, keys
         )
@@ -215,11 +279,11 @@ class Preflight:
         return {**{k: s for k, s in known.items() if s.outcome in (PASSED, Reason.FORBIDDEN_TEXT)}, **fresh}
 
     async def _report_remembered_forbidden(
-        self, texts: Iterable[DistinctText], known: dict[tuple[str, str | None, bytes], Screening]
+        self, texts: Iterable[DistinctText], known: dict[Key, Screening]
     ) -> None:
         fresh = {screening.key for screening in self._fresh}
         for text in texts:
-            screening = known.get(_key(text))
+            screening = known.get(key_of(text))
             if screening and screening.outcome == Reason.FORBIDDEN_TEXT and screening.key not in fresh:
                 await self._forbid(text)
 
@@ -246,6 +310,8 @@ class Preflight:
             await self._forbid(text)
         elif verdict.outcome is Outcome.ACCEPTED and verdict.message is not None:
             self._remember(text, PASSED, verdict.message)
+            if self.result.covering:
+                self._passed.add(key_of(text))
             self._compare(text, row, verdict.message)
         else:
             self.result.refused += 1
@@ -269,7 +335,7 @@ class Preflight:
         self.result.forbidden.extend(row for row, _ in rows)
 
     def _remember(self, text: DistinctText, outcome: str, message: Message | None) -> None:
-        route, sender, text_hash = _key(text)
+        route, sender, text_hash = key_of(text)
         self._fresh.append(
             Screening(
                 route=route,
@@ -339,15 +405,6 @@ class Preflight:
         if halt.account_wide:
             stop_campaign(self._ledger, self._campaign, halt, self._services.clock.now())
         raise Halted("preflight_halted", campaign=self._campaign.id, found=verdict.detail, stop=halt.stop)
-
-
-def text_hash(text: str) -> bytes:
-    """By what a screened text is remembered: 16 bytes, not the text."""
-    return blake2b(text.encode(), digest_size=16).digest()
-
-
-def _key(text: DistinctText) -> tuple[str, str | None, bytes]:
-    return (text.route, text.sender or None, text_hash(text.text))
 
 
 def _batches(texts: list[DistinctText], size: int) -> Iterator[list[DistinctText]]:
