@@ -166,6 +166,7 @@ def test_any_order_keeps_the_promises(new_desk: Any) -> None:
 
 
 @pytest.mark.long
+@pytest.mark.timeout(3_600)
 def test_any_order_keeps_the_promises_for_long(new_desk: Any) -> None:
     machine = type("LongMachine", (Sending,), {"desk_type": new_desk})
     options = settings(

@@ -1,0 +1,172 @@
+"""The cost of safety: messages a second with the pace off, beside a bare client loop at the same gateway.
+
+``python -m tests.benchmarks.bench_engine --rows 10000``
+
+The gateway is the simulator in a process of its own on this machine.  The bare loop only calls the client, with as many
+requests in flight as the engine may have; the engine does the same through ledger (``synchronous=FULL``), Dramatiq lane
+and settlements.  Both in one run, in turn; the ratio is what counts, absolute figures move with the machine.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import itertools
+import statistics
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
+from decimal import Decimal
+from pathlib import Path
+
+from pydantic import SecretStr
+
+from dispatcher.gateway.client import Gateway, GatewayConfig
+from dispatcher.gateway.models import Route, SendRequest
+from dispatcher.ledger import Ledger, NewCampaign, RowState, Totals, to_micros
+from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
+from jobs.sender import EmbeddedSender
+
+IN_FLIGHT = 64
+PRICE = Decimal("0.045")
+
+
+class PaceOff:
+    """Slots at once, as many as asked for."""
+
+    rate = None
+
+    async def reserve(self, n: int) -> Slots:
+        return Slots([0.0] * n, 0.0)
+
+    async def slow_down(self, seconds: float) -> None:
+        raise RuntimeError("the gateway of a benchmark has no limit")
+
+
+@contextmanager
+def gateway_process() -> Iterator[str]:
+    """The simulator in a process of its own; gives its URL."""
+    program = (
+        "from dispatcher.gateway.simulator import SimulatorConfig, run\n"
+        "run(SimulatorConfig(requests_per_minute=None), port=0, on_started=lambda url: print(url, flush=True))\n"
+    )
+    process = subprocess.Popen([sys.executable, "-c", program], stdout=subprocess.PIPE, text=True)
+    try:
+        assert process.stdout is not None
+        yield process.stdout.readline().strip()
+    finally:
+        process.terminate()
+        process.wait(timeout=10)
+
+
+def recipient(i: int) -> str:
+    """A plainly fictional number."""
+    return f"+39312{i:07d}"
+
+
+def bare_loop(url: str, rows: int) -> float:
+    """Messages a second of the client alone."""
+
+    async def send_all() -> float:
+        numbers = iter(range(rows))
+        async with Gateway(GatewayConfig(url, SecretStr("simulator"))) as gateway:
+
+            async def worker() -> None:
+                for i in numbers:
+                    verdict = await gateway.send(
+                        Route.IT, SendRequest(recipient=recipient(i), message=f"Bare {i}")
+                    )
+                    assert verdict.message is not None
+
+            started = time.perf_counter()
+            await asyncio.gather(*(worker() for _ in range(IN_FLIGHT)))
+            return rows / (time.perf_counter() - started)
+
+    return asyncio.run(send_all())
+
+
+def engine(url: str, rows: int, folder: Path) -> float:
+    """Messages a second of the whole engine."""
+    ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", create=True)
+    campaign_id = loaded(ledger, rows)
+    clock = SystemClock()
+    gateway = Gateway(GatewayConfig(url, SecretStr("simulator")))
+    services = Services(LedgerThread(ledger), gateway, PaceOff(), clock, owner="benchmark")
+    reconciler = Reconciler(
+        services, "benchmark", alive=lambda owner: True, quiet=lambda alive: timedelta(seconds=300)
+    )
+    stop = threading.Event()
+    started = time.perf_counter()
+    with EmbeddedSender(services, reconciler, stop.is_set, gateway.aclose, guard=timedelta(days=7)) as sender:
+        while (counts := ledger.queries.counts(campaign_id)).get(RowState.ACCEPTED, 0) < rows:
+            assert sender.failure is None, sender.failure
+            assert not counts.get(RowState.IN_DOUBT), counts
+            sender.enqueue(campaign_id)
+            time.sleep(0.02)
+        seconds = time.perf_counter() - started
+        stop.set()
+    services.ledger.close()
+    ledger.dispose()
+    return rows / seconds
+
+
+def loaded(ledger: Ledger, rows: int) -> int:
+    """A campaign of ``rows`` ready rows that is being sent."""
+    now = datetime.now(UTC)
+    new = NewCampaign(
+        name="engine",
+        file_name="engine.csv",
+        file_sha256="0",
+        gateway="benchmark",
+        fingerprint="0",
+        owner="benchmark",
+    )
+    campaign_id = ledger.loading.create_campaign(new, now)
+    price = to_micros(PRICE)
+    batches: Sequence[tuple[object, ...]] = [
+        (
+            i + 2, int(RowState.READY), None, recipient(i), "IT", "IT", None, f"Engine {i}", 1, 1, price, price,
+            i.to_bytes(16, "big"), 0, None, None,
+        )
+        for i in range(rows)
+    ]  # fmt: skip
+    for start in itertools.count(0, 2_000):
+        batch = batches[start : start + 2_000]
+        if not batch:
+            break
+        ledger.loading.load_rows(campaign_id, batch)
+    totals = Totals(rows=rows, parts=rows, estimated_cost=PRICE * rows)
+    ledger.loading.finish_loading(campaign_id, totals, now)
+    ledger.campaigns.begin_preflight(campaign_id, now)
+    ledger.campaigns.start_sending(campaign_id, now)
+    return campaign_id
+
+
+def main() -> int:
+    """Print both rates and their ratio, run by run."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--rows", type=int, default=10_000)
+    parser.add_argument("--runs", type=int, default=3)
+    wanted = parser.parse_args()
+    ratios = []
+    with gateway_process() as url:
+        for run in range(wanted.runs):
+            bare = bare_loop(url, wanted.rows)
+            with tempfile.TemporaryDirectory() as folder:
+                sent = engine(url, wanted.rows, Path(folder))
+            ratios.append(sent / bare)
+            sys.stdout.write(
+                f"run {run + 1}: bare {bare:,.0f}/s, engine {sent:,.0f}/s, ratio {sent / bare:.2f}\n"
+            )
+    sys.stdout.write(f"median ratio {statistics.median(ratios):.2f}\n")
+    return 0
+
+
+if __name__ == "__main__":
+    raise SystemExit(main())
