@@ -137,7 +137,7 @@ def show_landing(output: Output, landing: Landing) -> None:
         return
     show_cost(output, campaign, landing.counts)
     if landing.counts.get(RowState.IN_DOUBT):
-        output.tell("run.in_doubt_hint")
+        output.tell("run.in_doubt_hint", campaign=campaign.id)
     if landing.report:
         output.tell("run.report", path=landing.report.target)
         if landing.report.why_rebuilt:
@@ -164,6 +164,8 @@ def _show_state(output: Output, landing: Landing) -> None:
     elif campaign.state in (C.HELD, C.HALTED):
         reason = state_reason(words, campaign.state_reason) if campaign.state_reason else ""
         output.tell(f"run.{campaign.state.code}", campaign=campaign.id, reason=reason)
+    elif campaign.state is C.SENDING and landing.counts.get(RowState.IN_DOUBT):
+        output.tell("run.left_in_doubt", campaign=campaign.id)
     elif campaign.state in (C.PAUSED, C.FINISHED, C.WAITING):
         output.tell(f"run.{campaign.state.code}", campaign=campaign.id)
     else:

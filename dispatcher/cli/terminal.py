@@ -164,7 +164,7 @@ class Terminal:
         known = (
             words.money(question.cost, question.currency)
             if question.cost is not None
-            else words("plan.unknown_cost")
+            else words("run.unknown_price")
         )
         if question.unpriced_rows and question.cost is not None:
             known += " " + words.count("plan.unpriced", question.unpriced_rows)

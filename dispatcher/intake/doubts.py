@@ -9,6 +9,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import House, Watcher
+from dispatcher.intake.tidying import tidy
 from dispatcher.ledger import Decided, Ledger, RowState
 from dispatcher.ledger.states import CampaignState
 from dispatcher.sending.reconcile import Obstacle, Outlook
@@ -48,7 +49,7 @@ def settle_doubts(
 ) -> DoubtsLeft:
     """Look for the rows in doubt of one campaign, or of all of this gateway, until only hopeless ones are left."""
     ledger = house.ledger
-    ledger.rows.doubt_expired(house.clock.now())
+    tidy(house)
     campaigns = [campaign_id] if campaign_id is not None else _doubtful(house)
     found = absent = 0
     outlook = Outlook()

@@ -15,6 +15,7 @@ from dispatcher.intake.house import House, Progress, Sender, Watcher
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.ledger.states import SENT
 from dispatcher.sending.guards import Stop
+from dispatcher.sending.reconcile import Outlook
 
 POLL_SECONDS = 0.2
 SWEEP_SECONDS = 1.0
@@ -64,6 +65,7 @@ def _until_idle(
 ) -> None:
     meter = _Meter()
     next_sweep = 0.0
+    while_busy: Outlook | None = None
     while sender.failure is None:
         now = house.clock.now()
         house.ledger.rows.doubt_expired(now)
@@ -73,8 +75,10 @@ def _until_idle(
         if state not in UNDER_WAY:
             return
         busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
-        hopeful = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else False
-        if not busy and not hopeful:
+        outlook = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else None
+        if busy:
+            while_busy = outlook
+        elif not wait_for_doubts or _hopeless(sender, campaign_id, outlook, while_busy, counts):
             return
         if busy and time.monotonic() >= next_sweep:
             next_sweep = time.monotonic() + SWEEP_SECONDS
@@ -82,17 +86,33 @@ def _until_idle(
         time.sleep(POLL_SECONDS)
 
 
-def _look_for_doubts(watcher: Watcher, campaign_id: int, sender: Sender, counts: dict[RowState, int]) -> bool:
-    """Reconcile what is in doubt; False when looking again would change nothing."""
+def _look_for_doubts(
+    watcher: Watcher, campaign_id: int, sender: Sender, counts: dict[RowState, int]
+) -> Outlook | None:
+    """Have what is in doubt looked for, when it is time to; gives what the last look showed."""
     in_doubt = counts.get(RowState.IN_DOUBT, 0)
     if not in_doubt:
-        return False
+        return None
     outlook = sender.reconcile(campaign_id)
     if outlook is not None and outlook.open:
         watcher.doubts(outlook, in_doubt)
-    if sender.gave_up(campaign_id) is not None:
-        return False
-    return outlook is None or len(outlook.stuck) < in_doubt
+    return outlook
+
+
+def _hopeless(
+    sender: Sender,
+    campaign_id: int,
+    outlook: Outlook | None,
+    while_busy: Outlook | None,
+    counts: dict[RowState, int],
+) -> bool:
+    """Whether looking again would change nothing.  What was seen while rows still went out proves nothing about that:
+    the last of them may be the witness that was missing.
+    """
+    in_doubt = counts.get(RowState.IN_DOUBT, 0)
+    if not in_doubt or sender.gave_up(campaign_id) is not None:
+        return True
+    return outlook is not None and outlook is not while_busy and len(outlook.stuck) >= in_doubt
 
 
 class _Meter:

@@ -22,14 +22,15 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, Interrupted, UsageError
 from dispatcher.intake.follow import follow
-from dispatcher.intake.house import House, Question, Watcher
+from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
+from dispatcher.intake.question import is_above_cap, next_question
+from dispatcher.intake.tidying import tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.report.files import check_folder
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.guards import Stop
-from dispatcher.sending.owners import is_dead
 from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice
 
 C = CampaignState
@@ -86,7 +87,7 @@ class Launch:
         Goes on with a campaign of the same file that was interrupted.  Raises FileError, UsageError, Halted (the answer
         was no) or Unreachable; what was reached until then is in the ledger.
         """
-        self._tidy()
+        tidy(self._house)
         campaign = self._interrupted(request)
         if request.dry_run:
             return self._dry_run(request, campaign)
@@ -99,7 +100,7 @@ class Launch:
 
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
-        self._tidy()
+        tidy(self._house)
         campaign = self._ledger.queries.campaign(request.campaign_id)
         if campaign.gateway != self._house.gateway:
             raise UsageError("campaign_other_gateway", found=campaign.gateway, gateway=self._house.gateway)
@@ -108,18 +109,6 @@ class Launch:
         choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
         campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
-
-    def _tidy(self) -> None:
-        """What dead processes left: half-loaded plans are discarded, their open claims are in doubt."""
-        now = self._house.clock.now()
-        processes = self._ledger.processes.all()
-        alive = {p.owner for p in processes if p.lock_path is None or not is_dead(Path(p.lock_path))}
-        self._ledger.loading.discard_unfinished_loads(now, lambda owner: owner not in alive)
-        self._ledger.rows.doubt_dead(lambda owner: owner not in alive, now)
-        for process in processes:
-            if process.owner not in alive:
-                self._ledger.processes.forget(process.owner)
-        self._ledger.rows.doubt_expired(now)
 
     def _interrupted(self, request: LaunchRequest) -> CampaignView | None:
         file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
@@ -257,6 +246,8 @@ class Launch:
             except Halted as error:
                 now = self._house.clock.now()
                 self._ledger.campaigns.halt(campaign.id, str(error.params["stop"]), now)
+                if error.params["stop"] is Stop.UNAUTHORIZED:
+                    raise Halted("preflight_token_refused", found=campaign.gateway) from error
                 raise
         self._watcher.preflight_ends(result)
         return tuple(result.forbidden)
@@ -264,14 +255,14 @@ class Launch:
     def _send_or_hold(self, campaign: CampaignView, forbidden: tuple[int, ...]) -> bool:
         """Ask unless it was approved before, then send and follow to the end; True when a person interrupted."""
         now = self._house.clock.now()
-        question = self._question(campaign.id)
+        question = next_question(self._house, campaign.id)
         if forbidden:
             self._ledger.campaigns.hold(campaign.id, str(Stop.PREFLIGHT_FORBIDDEN), now)
             return False
         if question is None:
             self._ledger.campaigns.finish_if_done(campaign.id, now)
             return False
-        if _above_cap(question):
+        if is_above_cap(question):
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
         if campaign.started_at is None and not self._watcher.confirm(question):
@@ -299,30 +290,6 @@ class Launch:
             campaign_id, forbidden, RowState.REFUSED, str(Reason.FORBIDDEN_TEXT), self._house.clock.now()
         )
 
-    def _question(self, campaign_id: int) -> Question | None:
-        first = self._ledger.queries.first_ready(campaign_id)
-        if first is None:
-            return None
-        campaign = self._ledger.queries.campaign(campaign_id)
-        remaining = self._ledger.queries.remaining(campaign_id)
-        return Question(
-            campaign=campaign_id,
-            gateway=self._house.gateway,
-            sender=first.sender,
-            row=first.row,
-            recipient=first.recipient,
-            text=first.text,
-            text_parts=first.parts,
-            messages=remaining.rows,
-            people=remaining.people,
-            parts=remaining.parts,
-            cost=remaining.cost,
-            unpriced_rows=remaining.unpriced_rows,
-            currency=campaign.currency,
-            max_cost=campaign.max_cost,
-            committed=campaign.committed_cost,
-        )
-
     def _land(
         self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]
     ) -> Landing:
@@ -341,17 +308,11 @@ class Launch:
         return round(time.monotonic() - self._started, 3)
 
 
-def _above_cap(question: Question) -> bool:
-    """Whether it is certain already that the money ends before the rows do."""
-    if question.max_cost is None or question.cost is None:
-        return False
-    return question.committed + question.cost > question.max_cost
-
-
 def _decisions(request: LaunchRequest) -> dict[str, Any]:
     """What a later process must know to go on with the campaign."""
     return {
         "preflight": str(request.preflight),
         "single_part": request.plan.options.single_part,
+        "again": request.plan.options.again,
         "locale": str(request.plan.locale),
     }

@@ -1,0 +1,38 @@
+"""What a person is asked before anything real goes out."""
+
+from __future__ import annotations
+
+from dispatcher.intake.house import House, Question
+
+
+def next_question(house: House, campaign_id: int) -> Question | None:
+    """What is still to be sent of the campaign, with the first text in full; None when nothing is."""
+    queries = house.ledger.queries
+    first = queries.first_ready(campaign_id)
+    if first is None:
+        return None
+    campaign, remaining = queries.campaign(campaign_id), queries.remaining(campaign_id)
+    return Question(
+        campaign=campaign_id,
+        gateway=house.gateway,
+        sender=first.sender,
+        row=first.row,
+        recipient=first.recipient,
+        text=first.text,
+        text_parts=first.parts,
+        messages=remaining.rows,
+        people=remaining.people,
+        parts=remaining.parts,
+        cost=remaining.cost,
+        unpriced_rows=remaining.unpriced_rows,
+        currency=campaign.currency,
+        max_cost=campaign.max_cost,
+        committed=campaign.committed_cost,
+    )
+
+
+def is_above_cap(question: Question) -> bool:
+    """Whether it is certain already that the money ends before the rows do."""
+    if question.max_cost is None or question.cost is None:
+        return False
+    return question.committed + question.cost > question.max_cost
