@@ -1,7 +1,11 @@
 """Phone numbers: what a person typed becomes an E.164 mobile, or the reason why not.
 
-Three steps, one module each: ``cleaning`` (what is written), ``numbering`` (what the numbering plans say;
-the only place that asks phonenumbers), ``reading`` (both together, for one cell and for a column).
+Three steps, one module each: ``cleaning`` (what is written), ``numbering`` (what the numbering plans say, by
+asking phonenumbers), ``reading`` (both together, for one cell and for a column).
+
+A column is read by tables wherever they give what those three would: ``metadata`` (phonenumbers' patterns),
+``patterns`` and ``automaton`` (all of them as one table), ``keeping`` (the table on disk), ``plain_cells``
+(digits out of a column) and ``recogniser`` (the digits through the table).
 """
 
 from dispatcher.campaign.phones.numbering import LIBRARY_VERSION, known_region

@@ -1,4 +1,4 @@
-"""What the numbering plans say about digits.  The only module of the campaign that asks phonenumbers.
+"""What the numbering plans say about digits.  The only module of the campaign that asks phonenumbers about a number.
 
 Verdicts move with the library's metadata, so the report names :data:`LIBRARY_VERSION`.
 """

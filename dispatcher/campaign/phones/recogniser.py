@@ -1,0 +1,230 @@
+"""A column of numbers read through the automaton: the same answers as the rule, where they are certain.
+
+A plain cell is read as phonenumbers reads it: after a ``+``, as a national number of the default region, or as
+a number that has lost its ``+``.  Wherever phonenumbers would do more than that (drop a trunk prefix after a
+``+``, find an area code in one, find an international prefix other than 00), and wherever nothing valid comes
+out, the cell stays *open*, and the rule for one cell answers it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import pyarrow as pa
+from numpy.typing import NDArray
+
+from dispatcher.campaign.phones.automaton import END, LONGEST, START, SYMBOLS, Automaton
+from dispatcher.campaign.phones.metadata import Kind, Region, country_of, region_named
+from dispatcher.campaign.phones.numbering import judge
+from dispatcher.campaign.phones.plain_cells import MOST_DIGITS, PlainCells, read_plain_cells
+from dispatcher.campaign.reasons import Reason, Repair
+
+Objects = NDArray[np.object_]
+Rows = NDArray[np.int64]
+Flags = NDArray[np.bool_]
+
+_REASONS = {Kind.MOBILE: None, Kind.FIXED: Reason.PHONE_LANDLINE, Kind.OTHER: Reason.PHONE_NOT_MOBILE}
+
+
+@dataclass(frozen=True)
+class Answers:
+    """Arrays as in PhoneColumn; ``open`` cells have no answer here."""
+
+    open: Flags
+    recipient: Objects
+    country: Objects
+    reason: Objects
+    repairs: NDArray[np.uint16]
+
+
+@dataclass(frozen=True)
+class _Numbers:
+    """Some of a chunk's cells: which, and their digits."""
+
+    rows: Rows
+    digits: NDArray[np.uint8]
+    count: Rows
+
+    def __getitem__(self, chosen: Flags) -> _Numbers:
+        return _Numbers(self.rows[chosen], self.digits[:, chosen], self.count[chosen])
+
+    def start_with(self, prefix: str) -> Flags:
+        begins = np.full(len(self.rows), bool(prefix))
+        for position, digit in enumerate(prefix):
+            begins &= self.digits[position] == int(digit)
+        return begins
+
+    def without(self, length: int) -> _Numbers:
+        """Without the first ``length`` digits."""
+        digits = np.full_like(self.digits, END)
+        digits[: len(digits) - length] = self.digits[length:]
+        return _Numbers(self.rows, digits, self.count - length)
+
+
+class _Home:
+    """The default region: what the automaton and the metadata say about its national numbers."""
+
+    def __init__(self, automaton: Automaton, region: Region) -> None:
+        column = int(np.flatnonzero(automaton.regions == region.key)[0])
+        lengths = range(LONGEST + 1)
+        self.code = region.calling_code
+        self.state = automaton.after(region.calling_code)
+        self.literal_trunk = region.literal_trunk()
+        # by label
+        self.general = automaton.general[:, column].copy()
+        self.trunk = automaton.trunk[:, column].copy()
+        self.abroad = automaton.abroad[:, column].copy()
+        # by number of digits
+        self.too_long = np.array([region.too_long(length) for length in lengths])
+        self.possible = np.array([region.possible(length) for length in lengths])
+
+
+class Recogniser:
+    """Reads chunks of cells for one default region.  Remembers which short beginnings are whole numbers."""
+
+    def __init__(self, automaton: Automaton, default_region: str) -> None:
+        self._automaton = automaton
+        self._region = default_region
+        home = region_named(default_region)
+        self._home = _Home(automaton, home) if home else None
+        countries = [country_of(key) for key in automaton.regions.tolist()]
+        # by verdict; 0 is no verdict
+        self._country = np.array([None, *(name for name in countries for _ in Kind)], dtype=object)
+        self._reason = np.array([None, *(_REASONS[kind] for _ in countries for kind in Kind)], dtype=object)
+        self._mobile = np.array([False, *(kind is Kind.MOBILE for _ in countries for kind in Kind)])
+        self._beginnings: dict[tuple[str, bool], bool] = {}
+
+    def read(self, cells: pa.LargeStringArray) -> Answers:
+        """Answers for a chunk; with 16,000 to 64,000 cells it stays within a processor's cache."""
+        plain = read_plain_cells(cells)
+        answers = Answers(
+            open=np.ones(len(cells), dtype=np.bool_),
+            recipient=np.full(len(cells), None, dtype=object),
+            country=np.full(len(cells), None, dtype=object),
+            reason=np.full(len(cells), None, dtype=object),
+            repairs=_written_repairs(plain),
+        )
+        readable = plain.plain & ~self._may_hold_two(plain)
+        self._read_international(_numbers(plain, readable & plain.plus), answers)
+        if self._home is not None:
+            self._read_national(_numbers(plain, readable & ~plain.plus), self._home, answers)
+        return answers
+
+    def _read_international(self, numbers: _Numbers, answers: Answers) -> None:
+        label, verdict = self._judged(START, numbers)
+        sure = (verdict > 0) & ~self._automaton.drops[label]
+        self._answer(answers, numbers[sure], verdict[sure], "+", Repair.NONE)
+
+    def _read_national(self, numbers: _Numbers, home: _Home, answers: Answers) -> None:
+        label, verdict = self._judged(home.state, numbers)
+        label_with_plus, verdict_with_plus = self._judged(START, numbers)
+        drops = self._automaton.drops[label_with_plus]
+
+        # 393331234567: phonenumbers takes the calling code off if only the rest is like a number of the region.
+        code = numbers.start_with(home.code)
+        unclear = home.abroad[label] | (code & home.trunk[label_with_plus])
+        rest_is_better = ~home.general[label] & home.general[label_with_plus]
+        bare = ~unclear & code & (rest_is_better | home.too_long[numbers.count])
+        trunk = ~unclear & ~bare & home.trunk[label]
+        national = ~unclear & ~bare & ~trunk
+
+        valid = national & (verdict > 0)
+        self._answer(answers, numbers[valid], verdict[valid], f"+{home.code}", Repair.COUNTRY_ADDED)
+        # A number that is not valid at home is read with a plus, but only a mobile is worth that repair.
+        abroad = national & (verdict == 0) & self._mobile[verdict_with_plus]
+        lost = ((bare & (verdict_with_plus > 0)) | abroad) & ~drops
+        self._answer(answers, numbers[lost], verdict_with_plus[lost], "+", Repair.PLUS_ADDED)
+        inside = trunk & numbers.start_with(home.literal_trunk)
+        self._read_after_trunk(numbers[inside], home.general[label[inside]], home, answers)
+
+    def _read_after_trunk(self, numbers: _Numbers, general: Flags, home: _Home, answers: Answers) -> None:
+        """National numbers with the prefix dialled inside the country: 07400 123456 in the United Kingdom."""
+        short = numbers.without(len(home.literal_trunk))
+        label, verdict = self._judged(home.state, short)
+        # phonenumbers keeps a prefix without which a number stops being like a number of the region.
+        sure = (verdict > 0) & home.possible[short.count] & (~general | home.general[label])
+        self._answer(answers, short[sure], verdict[sure], f"+{home.code}", Repair.COUNTRY_ADDED)
+
+    def _judged(self, start: int, numbers: _Numbers) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
+        """Label and verdict of ``numbers`` read from the state ``start``."""
+        following = self._automaton.following
+        state = np.full(len(numbers.rows), start, dtype=np.int64)
+        for position in range(int(numbers.count.max(initial=0))):
+            state *= SYMBOLS
+            state += numbers.digits[position]
+            state = following[state].astype(np.int64)
+        label = self._automaton.label[state]
+        before = 0 if start == START or self._home is None else len(self._home.code)
+        return label, self._automaton.verdict[label, numbers.count + before]
+
+    def _answer(
+        self,
+        answers: Answers,
+        numbers: _Numbers,
+        verdict: NDArray[np.uint16],
+        prefix: str,
+        repair: Repair,
+    ) -> None:
+        rows, mobile = numbers.rows, self._mobile[verdict]
+        answers.open[rows] = False
+        answers.country[rows] = self._country[verdict]
+        answers.reason[rows] = self._reason[verdict]
+        answers.recipient[rows[mobile]] = _texts(prefix, numbers[mobile])
+        answers.repairs[rows] |= repair.value
+        answers.repairs[rows[~mobile]] = Repair.NONE.value
+
+    def _may_hold_two(self, plain: PlainCells) -> Flags:
+        """Cells whose digits before the slash are already a number."""
+        two = np.zeros(len(plain.plain), dtype=np.bool_)
+        rows = np.flatnonzero(plain.plain & (plain.slash > 0))
+        if not len(rows):
+            return two
+        cut = plain.digits[: int(plain.slash[rows].max()), rows].astype(np.int64)
+        cut[np.arange(len(cut))[:, None] >= plain.slash[rows]] = END
+        key = plain.plus[rows].astype(np.int64)
+        for digit in cut:
+            key = key * SYMBOLS + digit
+        _, first, which = np.unique(key, return_index=True, return_inverse=True)
+        whole = [
+            self._is_number(
+                "".join(map(str, cut[:, column][cut[:, column] < END])), bool(plain.plus[rows[column]])
+            )
+            for column in first
+        ]
+        two[rows] = np.array(whole, dtype=np.bool_)[which]
+        return two
+
+    def _is_number(self, digits: str, plus: bool) -> bool:
+        # Few digits, so few of them: cheaper asked than proved.
+        known = self._beginnings.get((digits, plus))
+        if known is None:
+            known = judge(digits, self._region, plus=plus).number is not None
+            self._beginnings[digits, plus] = known
+        return known
+
+
+def _numbers(plain: PlainCells, chosen: Flags) -> _Numbers:
+    rows = np.flatnonzero(chosen)
+    return _Numbers(rows, plain.digits[:, rows], plain.count[rows])
+
+
+def _written_repairs(plain: PlainCells) -> NDArray[np.uint16]:
+    repairs = plain.separators * np.uint16(Repair.SEPARATORS.value)
+    return repairs | plain.double_zero * np.uint16(Repair.DOUBLE_ZERO.value)
+
+
+def _texts(prefix: str, numbers: _Numbers) -> Objects:
+    """``prefix`` and the digits, as str."""
+    number, before = len(numbers.rows), len(prefix)
+    letters = np.empty((number, before + MOST_DIGITS), dtype=np.uint8)
+    letters[:, :before] = np.frombuffer(prefix.encode("ascii"), dtype=np.uint8)
+    letters[:, before:] = numbers.digits.T
+    letters[:, before:] += ord("0")
+    lengths = numbers.count + before
+    text = letters[np.arange(before + MOST_DIGITS) < lengths[:, None]]
+    offsets = np.zeros(number + 1, dtype=np.int64)
+    np.cumsum(lengths, out=offsets[1:])
+    array = pa.LargeStringArray.from_buffers(number, pa.py_buffer(offsets), pa.py_buffer(text))
+    texts: Objects = array.to_numpy(zero_copy_only=False)
+    return texts
