@@ -14,7 +14,14 @@ from enum import StrEnum
 
 import pandas as pd
 
-from dispatcher.campaign.headings import Role, heading_key, is_ours, rank, speaks_against_text
+from dispatcher.campaign.headings import (
+    Role,
+    heading_key,
+    is_ours,
+    rank,
+    speaks_against_phone,
+    speaks_against_text,
+)
 from dispatcher.campaign.phones import read_phone
 from dispatcher.campaign.reasons import Repair
 from dispatcher.campaign.senders import sender_problem
@@ -31,6 +38,7 @@ _SHARE_FILLED = 0.5  # of a column that is chosen by content
 _PROSE_LENGTH, _PROSE_WORDS = 40, 6  # on average: longer than names and addresses
 _SENTENCE_LENGTH = 10
 _HEADINGS_LISTED = 30
+_LAST = 1_000  # behind every rank: a column headed Mobile that holds yes and no, or nothing
 
 
 class How(StrEnum):
@@ -144,8 +152,10 @@ class _Choice:
         ranked: dict[int, list[int]] = {}
         for place in self._free():
             found = rank(self._headings[place], role)
-            if found is not None and (not found.doubtful or self._cells_agree(place, role)):
-                ranked.setdefault(found.place, []).append(place)
+            if found is None or (found.doubtful and not self._cells_agree(place, role)):
+                continue
+            nothing = role is Role.PHONE and not self._holds_numbers(place)
+            ranked.setdefault(found.place + _LAST * nothing, []).append(place)
         if ranked:
             self._take(role, ranked[min(ranked)], How.HEADING)
 
@@ -158,7 +168,9 @@ class _Choice:
 
     def is_mobile_column(self, place: int) -> bool:
         cells = self._cells(place)
-        return self._is_filled(cells) and _share(map(self._is_mobile, cells)) >= _SHARE_OF_MOBILES
+        if not self._is_filled(cells) or speaks_against_phone(self._headings[place]):
+            return False
+        return _share(map(self._is_mobile, cells)) >= _SHARE_OF_MOBILES
 
     def is_prose_column(self, place: int) -> bool:
         cells = self._cells(place)
@@ -201,6 +213,9 @@ class _Choice:
         cells = self._cells(place)
         tests = {Role.PHONE: self._is_number, Role.MESSAGE: _is_sentence, Role.SENDER: _is_sender}
         return len(self._sample) == 0 or _share(map(tests[role], cells)) >= _SHARE_THAT_AGREES
+
+    def _holds_numbers(self, place: int) -> bool:
+        return len(self._sample) == 0 or any(map(self._is_number, self._cells(place)))
 
     def _is_number(self, cell: str) -> bool:
         """Any valid number, landlines too: the heading has said what it is."""

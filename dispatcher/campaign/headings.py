@@ -66,25 +66,34 @@ _TIERS = {
     Role.PHONE: (
         _tier(
             "mobile|mobile phone|mobile number|mobile phone number|mobile no|mobile tel|mob|cell|cell phone"
-            "|cell number|cell phone number|handset|smartphone|gsm|msisdn|sms number|whatsapp"
+            "|cell number|cell phone number|cell ph|cel|msisdn"
             "|cellulare|cellulari|cellul|numero cellulare|numero di cellulare|num cellulare|n cellulare"
             "|n cell|nr cellulare|telefono cellulare|telefono mobile|tel cellulare|tel cell|tel mobile"
-            "|telefonino|numero mobile|numero sms"
+            "|telefonino|numero mobile|utenza mobile"
             "|móvil|móviles|teléfono móvil|número móvil|número de móvil|num móvil|tel móvil|tlf móvil"
-            "|tfno móvil|celular|número celular|número de celular|teléfono celular",
+            "|tfno móvil|tlfno móvil|celular|celulares|número celular|número de celular|teléfono celular",
+            within=True,
+        ),
+        # Also what is answered with yes or no, or with the make of a phone.
+        _tier(
+            "whatsapp|numero whatsapp|whatsapp number|smartphone|handset|gsm|sms number|numero sms",
+            doubtful=True,
             within=True,
         ),
         _tier(
             "phone|phones|phone number|phone no|phone num|telephone|telephone number|tel|tel no|tel number"
-            "|contact number|contact phone|contact no"
+            "|contact number|contact phone|contact no|ph|ph no|ph number"
             "|telefono|telefoni|numero telefono|numero di telefono|num telefono|n telefono|nr telefono"
-            "|numero tel|n tel|recapito telefonico|recapito|contatto telefonico"
-            "|teléfono|teléfonos|número de teléfono|número teléfono|tlf|tfno|telf|tfn",
+            "|numero tel|n tel|recapito telefonico|recapiti telefonici|rec telefonico|recapito|recapiti"
+            "|contatto telefonico|contatti telefonici|numero di contatto|numero contatto"
+            "|teléfono|teléfonos|número de teléfono|número teléfono|tlf|tlfno|tfno|telf|tfn|fono"
+            "|contacto telefónico|número de contacto|número contacto",
             within=True,
         ),
         _tier("number|numbers|numero|numeri|números|num|nr|no|n", doubtful=True),
         _tier(
-            "recipient|recipients|to|contact|destinatario|destinatari|destinatarios|contatto|contacto",
+            "recipient|recipients|to|contact|contacts|destinatario|destinatari|destinatarios"
+            "|contatto|contatti|contacto|contactos|utenza|utenze",
             doubtful=True,
         ),
     ),
@@ -108,6 +117,32 @@ _TIERS = {
     ),
 }
 
+# Numbers of somebody who stands in for the person of the row: taken only when no other column can be meant.
+_OF_SOMEBODY_ELSE = _keys(
+    "relative|kin|parent|parents|mother|father|mum|mom|dad|spouse|wife|husband|partner|guardian|carer|caregiver"
+    "|referente|genitore|genitori|madre|padre|mamma|papà|coniuge|moglie|marito|figlio|figlia|tutore|parente"
+    "|parenti|familiare|familiari|famigliare|badante|accompagnatore"
+    "|padres|tutor|tutora|cónyuge|esposo|esposa|marido|mujer|hijo|hija|familiar|pariente|cuidador|cuidadora"
+    "|acompañante"
+)
+
+# Numbers of people who must not get the text, and numbers that get none: never taken unless named by option.
+_NOT_THE_RECIPIENTS = _keys(
+    "emergency|doctor|physician|gp|staff|operator|agent|salesman|sales rep|technician|driver"
+    "|old|former|previous|wrong|invalid|inactive|landline|fax"
+    "|emergenza|emergenze|urgenza|urgenze|medico|dottore|dottoressa|operatore|operatrice|agente|tecnico"
+    "|venditore|autista|vecchio|vecchia|ex|precedente|errato|inattivo|disattivato|fisso|fissi"
+    "|emergencia|emergencias|urgencia|urgencias|médico|médica|doctora|operador|operadora|técnico|vendedor"
+    "|conductor|viejo|antiguo|anterior|erróneo|inactivo|fijo|fijos"
+)
+
+# Digits that only look like a number: an order 3331234567 is nobody's mobile.
+_NO_PHONES = _keys(
+    "id|code|order|invoice|customer no|account|contract|policy|ticket|barcode|ean|sku|vat|iban|card|zip|date"
+    "|codice|cod|ordine|fattura|partita iva|p iva|piva|contratto|polizza|pratica|matricola|tessera|cap|data"
+    "|código|pedido|factura|nif|cif|dni|nie|contrato|póliza|expediente|tarjeta|fecha"
+)
+
 # Prose that was written about people, not to them: never taken for the text because it reads like one.
 _NOT_FOR_THE_RECIPIENT = _keys(
     "note|notes|comment|comments|remark|remarks|description|address|memo|internal|diagnosis|history|feedback"
@@ -118,9 +153,14 @@ _NOT_FOR_THE_RECIPIENT = _keys(
 
 
 def rank(heading: str, role: Role) -> Rank | None:
-    """How well ``heading`` names ``role``, or None.  A trailing number does not count (``Mobile 2``)."""
+    """How well ``heading`` names ``role``, or None.  A trailing number does not count (``Mobile 2``).
+
+    The number of a doctor or a mother is not that of the patient, however well it is headed.
+    """
     whole = _bare(heading).rstrip("0123456789")
     parts = _parts(heading)
+    if role is Role.PHONE and not parts.isdisjoint(_OF_SOMEBODY_ELSE | _NOT_THE_RECIPIENTS):
+        return None
     for place, tier in enumerate(_TIERS[role]):
         if whole in tier.headings:
             return Rank(2 * place, tier.doubtful)
@@ -137,6 +177,11 @@ def is_ours(heading: str) -> bool:
 def speaks_against_text(heading: str) -> bool:
     """Whether the heading says that the column is about the recipient rather than for them."""
     return not _NOT_FOR_THE_RECIPIENT.isdisjoint(_parts(heading))
+
+
+def speaks_against_phone(heading: str) -> bool:
+    """Whether the heading says that its numbers are nobody's to text, or no phone numbers at all."""
+    return not _parts(heading).isdisjoint(_NOT_THE_RECIPIENTS | _NO_PHONES)
 
 
 def _parts(heading: str) -> frozenset[str]:

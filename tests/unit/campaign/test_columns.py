@@ -105,6 +105,21 @@ def test_a_key_is_its_own_key(heading: str) -> None:
         "Número",
         "Recipient",
         "Destinatario",
+        "N. cell.",
+        "Cell. paziente",
+        "Tfno. móvil",
+        "Tlfno",
+        "Recapito",
+        "Recapiti",
+        "Rec. telefonico",
+        "WhatsApp",
+        "Teléfono móvil 1",
+        "Cel.",
+        "Ph no",
+        "Contatti",
+        "Contacto telefónico",
+        "Número de contacto",
+        "📞 Cellulare",
     ],
 )
 def test_phone_headings(heading: str) -> None:
@@ -123,6 +138,8 @@ def test_phone_headings(heading: str) -> None:
         ("Mobile", "Mobile of a relative"),
         ("Telefono", "Destinatario"),
         ("Phone", "Work phone"),
+        ("Cellulare", "WhatsApp"),
+        ("Numero WhatsApp", "Telefono"),
     ],
 )
 def test_the_better_heading_wins_whatever_the_order(better: str, worse: str) -> None:
@@ -139,10 +156,57 @@ def test_the_better_heading_wins_whatever_the_order(better: str, worse: str) -> 
         ("Numero", ["12", "13", "14", "15"]),
         ("Destinatario", NAMES),
         ("Mobile opt-out", ["", "", "", ""]),
+        ("WhatsApp", YES),
+        ("Smartphone", NAMES),
+        ("Mobile", YES),
+        ("Cellulare", ["", "", "", ""]),
     ],
 )
 def test_a_doubtful_heading_needs_cells_that_agree(doubtful: str, cells: list[str]) -> None:
     assert choose({doubtful: cells, "Telefono": MOBILES}).phone.heading == "Telefono"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    [
+        "Cellulare medico",
+        "Móvil del médico",
+        "Emergency contact mobile",
+        "Cellulare emergenza",
+        "Vecchio cellulare",
+        "Old mobile",
+        "Ex cell.",
+        "Mobile of next of kin",
+        "Cell. madre",
+        "Cellulare referente",
+        "Móvil tutor",
+        "Fax mobile",
+    ],
+)
+@pytest.mark.parametrize("own", ["Telefono", "Numero", "Contact", "Teléfono"])
+def test_the_number_of_somebody_else_is_not_taken(heading: str, own: str) -> None:
+    others = [*reversed(MOBILES)]
+
+    assert choose({heading: others, own: MOBILES}).phone == Chosen(own, How.HEADING)
+
+
+@pytest.mark.parametrize("heading", ["Cell. madre", "Mobile (parent)", "Cellulare referente", "Móvil tutor"])
+def test_somebody_elses_number_is_taken_when_it_is_the_only_one(heading: str) -> None:
+    assert choose({"Nome": NAMES, heading: MOBILES}).phone == Chosen(heading, How.CONTENT)
+    with pytest.raises(FileError) as error:
+        choose({"Numero paziente": MOBILES, heading: [*reversed(MOBILES)]})
+    assert error.value.code == "columns_ambiguous"
+
+
+@pytest.mark.parametrize(
+    "heading",
+    ["Cellulare medico", "Emergency mobile", "Móvil antiguo", "ID", "Numero ordine", "P. IVA", "Código"],
+)
+def test_numbers_that_are_nobodys_to_text_need_the_option(heading: str) -> None:
+    with pytest.raises(FileError) as error:
+        choose({"Nome": NAMES, heading: MOBILES})
+    assert error.value.code == "columns_no_phone"
+    assert choose({heading: MOBILES}, ColumnOptions(phone=heading)).phone == Chosen(heading, How.OPTION)
 
 
 def test_a_heading_beats_content() -> None:
