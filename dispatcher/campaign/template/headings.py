@@ -42,6 +42,10 @@ class Headings:
                 raise UsageError("template_ambiguous_field", found=name.strip(), headings=same)
         return None
 
+    def knows(self, name: str) -> bool:
+        """Whether some column is called ``name``."""
+        return heading_key(name) in self._by_key[-1]
+
     def unknown(self, name: str, line: int) -> UsageError:
         """The error for a field that no column matches; it names the most similar heading."""
         close = {heading_key(heading): heading for heading in self.names if heading.strip()}

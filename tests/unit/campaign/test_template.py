@@ -124,6 +124,12 @@ def test_an_exact_heading_wins_and_two_alike_are_ambiguous() -> None:
         ("{% endif %}", "template_syntax", {}),
         ("Ciao «Nome»", "template_leftover", {"found": "«Nome»"}),
         ("uno\ndue #N/D", "template_leftover", {"found": "#N/D"}),
+        ("Ciao {nome cliente}", "template_leftover", {"found": "{nome cliente}", "line": 1}),
+        ("uno\nCiao [Nome_Cliente]", "template_leftover", {"found": "[Nome_Cliente]", "line": 2}),
+        ("{{ data }}\n<<citta>>", "template_leftover", {"found": "<<citta>>", "line": 2}),
+        ("il <Data>", "template_leftover", {"found": "<Data>"}),
+        ("il %DATA%", "template_leftover", {"found": "%DATA%"}),
+        ("il $data!", "template_leftover", {"found": "$data"}),
     ],
 )  # fmt: skip
 def test_what_is_wrong_with_a_template(source: str, code: str, facts: dict[str, object]) -> None:
@@ -133,6 +139,13 @@ def test_what_is_wrong_with_a_template(source: str, code: str, facts: dict[str, 
     assert {name: raised.value.facts()[name] for name in facts} == facts
     for language in LANGUAGES:
         assert Wording(language).error(raised.value)["message"]
+
+
+@pytest.mark.parametrize(
+    "source", ["vedi [sic]", "tanti <3 e > 2", "20% il lunedì, 30% sempre", "{ok}", "costa 5$", "il [] <>"]
+)
+def test_brackets_that_name_no_column_are_text(source: str) -> None:
+    assert compile_template(source, HEADINGS).render_row({}).text == source
 
 
 @pytest.mark.parametrize(
