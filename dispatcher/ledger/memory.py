@@ -2,16 +2,25 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, or_, select
+from sqlalchemy import Connection, Select, func, or_, select, text
 
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import campaigns, gateways, is_maybe_sent, rows
+from dispatcher.ledger.schema import campaigns, gateways, is_maybe_sent, is_ready, rows
 
 CHUNK = 2_000
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OtherTexts:
+    """``people`` of a campaign got another text from the earlier one called ``campaign``."""
+
+    campaign: int
+    people: int
 
 
 class Memory:
@@ -42,6 +51,23 @@ class Memory:
                 found.update(bytes(hit.guard_key) for hit in hits if hit.campaign_id in earlier)
         return found
 
+    def other_texts(self, campaign_id: int, since: datetime) -> OtherTexts | None:
+        """The earlier campaign of the gateway and account that sent most of this one's ready recipients another text.
+
+        What was sent since then counts, or may have been; the names of the files do not.  None when nobody got any.
+        """
+        with self._database.read() as connection:
+            mine = connection.execute(
+                select(gateways.c.name, campaigns.c.account)
+                .join(gateways, gateways.c.id == campaigns.c.gateway_id)
+                .where(campaigns.c.id == campaign_id)
+            ).one()
+            earlier = _campaigns(connection, mine.name, mine.account, since) - {campaign_id}
+            if not earlier:
+                return None
+            found = connection.execute(_most_met(campaign_id, sorted(earlier), since)).first()
+        return None if found is None else OtherTexts(campaign=found.campaign_id, people=found.people)
+
     def recipients_of(self, file_name: str, gateway: str, account: str | None, since: datetime) -> set[str]:
         """Who got something (or may have) from a file of that name since then, whatever its text was."""
         with self._database.read() as connection:
@@ -52,6 +78,23 @@ class Memory:
             chosen = select(rows.c.recipient).where(rows.c.campaign_id.in_(sorted(earlier)), *sent)
             streamed = connection.execution_options(yield_per=5_000)
             return {recipient for recipient in streamed.execute(chosen).scalars() if recipient is not None}
+
+
+def _most_met(campaign_id: int, earlier: Sequence[int], since: datetime) -> Select[Any]:
+    """The one of ``earlier`` with most people among this campaign's ready rows, under other guard keys."""
+    sent = rows.alias("sent")
+    people = func.count(rows.c.recipient.distinct()).label("people")
+    maybe_sent = text(is_maybe_sent().text.replace("rows.", "sent."))
+    return (
+        select(sent.c.campaign_id, people)
+        .select_from(rows.join(sent, sent.c.recipient == rows.c.recipient))
+        .where(rows.c.campaign_id == campaign_id, is_ready(), maybe_sent)
+        .where(sent.c.campaign_id.in_(earlier), sent.c.attempt_started_at >= since)
+        .where(sent.c.guard_key != rows.c.guard_key)
+        .group_by(sent.c.campaign_id)
+        .order_by(people.desc(), sent.c.campaign_id.desc())
+        .limit(1)
+    )
 
 
 def _campaigns(
