@@ -18,6 +18,7 @@ from types import TracebackType
 
 from sqlalchemy.engine import make_url
 
+from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.prices import Funds, PriceBook
 from dispatcher.errors import UsageError
 from dispatcher.gateway.client import Gateway, GatewayConfig
@@ -153,6 +154,8 @@ class Application:
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""
         target = choose_target(self.configuration)
+        words = self.settings.forbid_file
+        forbidden = None if words is None else ForbiddenWords.load(words)
         ledger = self.ledger()
         owner = self._owner(ledger)
         config = self.gateway_config()
@@ -214,6 +217,7 @@ class Application:
             reconciler=partial(self.reconciler, ledger, target),
             sender=sender,
             write_report=write_report,
+            forbidden=forbidden,
         )
 
 

@@ -66,6 +66,7 @@ class Settings(BaseSettings):
     sender: str | None = None
     max_cost: Decimal | None = Field(None, ge=0)
     prices: Path | None = None
+    forbid_file: Path | None = None
     bundles: str = ""
     wallet: Decimal | None = Field(None, ge=0)
     timezone: str = "Europe/Rome"

@@ -61,6 +61,7 @@ class Reason(StrEnum):
     SENDER_FORMULA_WITHOUT_VALUE = "sender_formula_without_value"
     # on the way (decided while sending; the ledger stores them like the others)
     FORBIDDEN_TEXT = "forbidden_text"  # the dry run answered 2044
+    FORBIDDEN_BY_LIST = "forbidden_by_list"  # a word of the operator's own list
     REFUSED_BY_DRY_RUN = "refused_by_dry_run"
     REFUSED_BY_GATEWAY = "refused_by_gateway"
     ANSWER_UNKNOWN = "answer_unknown"  # in doubt: sent, no answer

@@ -22,6 +22,7 @@ def resume(
     yes: o.Yes = False,
     max_cost: o.MaxCost = None,
     no_wait: o.NoWait = False,
+    forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
     gateway: o.GatewayName = None,
@@ -36,7 +37,12 @@ def resume(
     from dispatcher.intake.launch import ResumeRequest
 
     configuration, output = configure(
-        as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
+        as_json,
+        gateway=gateway,
+        ledger=ledger,
+        lang=lang,
+        forbid_file=forbid_file,
+        rate_per_minute=rate_per_minute,
     )
     request = ResumeRequest(
         campaign, without_refused=without_refused, max_cost=money(max_cost), report_dir=report_dir

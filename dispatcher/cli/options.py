@@ -92,7 +92,18 @@ MaxCost = Annotated[
     str | None, typer.Option("--max-cost", help="Never spend more than this on the campaign.")
 ]
 PreflightMode = Annotated[
-    str, typer.Option("--preflight", help="Dry runs before sending: auto, all, sample:N or none (dangerous).")
+    str,
+    typer.Option(
+        "--preflight",
+        help="Dry runs before sending: auto (all; a covering set above 10,000 texts), all, sample:N, none (dangerous).",
+    ),
+]
+ForbidFile = Annotated[
+    Path | None,
+    typer.Option(
+        "--forbid-file",
+        help="Your list of words that must not go out (UTF-8, one a line): such rows are not sent.",
+    ),
 ]
 ReportDir = Annotated[
     Path | None, typer.Option("--report-dir", help="Folder for the report; default: beside the file.")

@@ -39,6 +39,7 @@ def run(
     wallet: o.Wallet = None,
     prices: o.Prices = None,
     no_wait: o.NoWait = False,
+    forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
     gateway: o.GatewayName = None,
@@ -61,6 +62,7 @@ def run(
         sender=sender,
         default_region=default_region,
         prices=prices,
+        forbid_file=forbid_file,
         rate_per_minute=rate_per_minute,
         max_cost=money(max_cost),
     )

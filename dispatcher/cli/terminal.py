@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Mapping
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -16,8 +17,15 @@ from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
+from dispatcher.cli.preflight_view import (
+    other_texts_line,
+    other_texts_values,
+    show_covering,
+    show_listed,
+    show_unseen,
+)
 from dispatcher.errors import UsageError
-from dispatcher.intake.house import Progress, Question
+from dispatcher.intake.house import OtherTexts, Progress, Question
 from dispatcher.intake.launch import Landing
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
@@ -73,11 +81,20 @@ class Terminal:
         if not result.to_screen:
             self._output.tell("run.preflight_known")
             return
+        if result.covering:
+            show_covering(self._output, result)
         self._output.tell(
             "run.preflight_start",
             requests=self._words.count("run.requests", result.to_screen),
             duration=self._duration(result.seconds or 0),
         )
+
+    def confirm_preflight(self, campaign: int, result: PreflightResult) -> bool:
+        """Ask whether so many dry runs are worth it; ``--yes`` says yes."""
+        self._output.tell(
+            "preflight.question", requests=self._words.count("run.requests", result.to_screen - result.done)
+        )
+        return self._answered_yes(campaign)
 
     def preflight(self, result: PreflightResult) -> None:
         self._progress(
@@ -100,18 +117,37 @@ class Terminal:
             self._output.tell("run.disagreement", **vars(disagreement))
         if len(result.disagreements) > 10:
             self._output.tell("run.more_disagreements", n=self._words.number(len(result.disagreements)))
+        if result.covering and result.forbidden:
+            show_unseen(self._output, result)
 
     def warn(self, name: str) -> None:
         self._output.warn(self._words(f"run.{name}"))
 
+    def listed(self, rows: Mapping[str, int]) -> None:
+        self.close()
+        show_listed(self._output, rows)
+
+    def other_texts(self, found: OtherTexts) -> None:
+        """Before the question, or as a warning where ``--yes`` has answered it."""
+        self.close()
+        line = other_texts_line(self._words, found)
+        if self._yes:
+            self._output.warn(line)
+        else:
+            self._output.say()
+            self._output.say(line)
+
     def confirm(self, question: Question) -> bool:
         """Ask once; without a terminal to ask on, UsageError unless ``--yes`` answered."""
         self._show_question(question)
+        return self._answered_yes(question.campaign)
+
+    def _answered_yes(self, campaign: int) -> bool:
         if self._yes:
             self._output.tell("run.yes_given")
             return True
         if not sys.stdin.isatty():
-            raise UsageError("usage_needs_yes", campaign=question.campaign)
+            raise UsageError("usage_needs_yes", campaign=campaign)
         stream = sys.stderr if self._output.as_json else sys.stdout
         stream.write(self._words("run.yes_no") + " ")
         stream.flush()
@@ -147,7 +183,11 @@ class Terminal:
 
     def details(self, landing: Landing) -> dict[str, Any]:
         """What the command's JSON object says beyond the campaign."""
-        return {"dry_run": landing.dry_run, "forbidden_rows": list(landing.forbidden)}
+        return {
+            "dry_run": landing.dry_run,
+            "forbidden_rows": list(landing.forbidden),
+            "other_texts": other_texts_values(landing.other_texts),
+        }
 
     def _show_question(self, question: Question) -> None:
         words = self._words

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import timedelta
@@ -12,6 +12,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
 
+from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill, Funds, PriceBook
 from dispatcher.errors import DispatcherError
@@ -57,6 +58,7 @@ class House:
     reconciler: Callable[[Services, timedelta | None], Reconciler]
     sender: Callable[[threading.Event], AbstractContextManager[Sender]]
     write_report: Callable[[CampaignView, Path | None], ReportWritten]
+    forbidden: ForbiddenWords | None = None
 
 
 @dataclass(frozen=True)
@@ -78,6 +80,15 @@ class Question:
     currency: str
     max_cost: Decimal | None
     committed: Decimal  # spent or reserved by what was sent before
+
+
+@dataclass(frozen=True)
+class OtherTexts:
+    """``people`` of the ``out_of`` about to get a text got another one from ``campaign`` within the guard days."""
+
+    campaign: CampaignView
+    people: int
+    out_of: int
 
 
 @dataclass(frozen=True)
@@ -104,11 +115,17 @@ class Watcher(Protocol):
 
     def preflight_starts(self, result: PreflightResult) -> None: ...
 
+    def confirm_preflight(self, campaign: int, result: PreflightResult) -> bool: ...
+
     def preflight(self, result: PreflightResult) -> None: ...
 
     def preflight_ends(self, result: PreflightResult) -> None: ...
 
     def warn(self, name: str) -> None: ...
+
+    def listed(self, rows: Mapping[str, int]) -> None: ...
+
+    def other_texts(self, found: OtherTexts) -> None: ...
 
     def confirm(self, question: Question) -> bool: ...
 

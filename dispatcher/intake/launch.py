@@ -8,7 +8,6 @@ in the ledger from which the next call goes on, so an interruption anywhere cost
 
 from __future__ import annotations
 
-import asyncio
 import getpass
 import threading
 import time
@@ -22,16 +21,18 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, Interrupted, UsageError
 from dispatcher.intake.follow import follow
-from dispatcher.intake.house import House, Watcher
+from dispatcher.intake.house import House, OtherTexts, Watcher
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
 from dispatcher.intake.question import is_above_cap, next_question
+from dispatcher.intake.repeats import other_texts
+from dispatcher.intake.screening import leave_out_listed, screen, screen_all
 from dispatcher.intake.tidying import tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.report.files import check_folder
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.guards import Stop
-from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice
+from dispatcher.sending.preflight import Mode, PreflightChoice
 
 C = CampaignState
 
@@ -68,6 +69,7 @@ class Landing:
     interrupted: bool = False
     dry_run: bool = False
     forbidden: tuple[int, ...] = ()
+    other_texts: OtherTexts | None = None
 
 
 class Launch:
@@ -80,6 +82,7 @@ class Launch:
         self._stop = threading.Event()
         self._wait_for_doubts = wait_for_doubts
         self._started = time.monotonic()
+        self._other_texts: OtherTexts | None = None
 
     def run(self, request: LaunchRequest) -> Landing:
         """From a file to its report.
@@ -171,7 +174,9 @@ class Launch:
                 self._watcher.going_on(interrupted)
             else:
                 self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
-            forbidden = self._screen_unless_told(campaign, request.preflight)
+                leave_out_listed(self._house, self._watcher, campaign)
+            screened = screen(self._house, self._watcher, campaign, request.preflight, ask=False)
+            self._tell_other_texts(campaign)
             counts = self._ledger.queries.counts(campaign.id)
             ended = self._ledger.queries.campaign(campaign.id)
         except Halted as error:
@@ -181,7 +186,15 @@ class Launch:
         finally:
             if not keep:
                 self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
-        return Landing(ended, counts, None, self._seconds(), dry_run=True, forbidden=forbidden)
+        return Landing(
+            campaign=ended,
+            counts=counts,
+            report=None,
+            seconds=self._seconds(),
+            dry_run=True,
+            forbidden=screened.forbidden,
+            other_texts=self._other_texts,
+        )
 
     def _go_on(
         self,
@@ -199,10 +212,8 @@ class Launch:
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
                 interrupted = self._finish(campaign.id)
             else:
-                forbidden = self._preflight(campaign, choice)
-                if forbidden and without_refused:
-                    self._leave_out(campaign.id, forbidden)
-                    forbidden = ()
+                self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
+                forbidden = self._preflight(campaign, choice, without_refused=without_refused)
                 interrupted = self._send_or_hold(campaign, forbidden)
         except KeyboardInterrupt:
             self._ledger.campaigns.pause(campaign.id, self._house.clock.now())
@@ -223,34 +234,24 @@ class Launch:
             else:
                 self._ledger.campaigns.pause(campaign.id, now)
 
-    def _preflight(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
-        """Screen what is not screened; gives the rows whose text is forbidden."""
-        self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
-        return self._screen_unless_told(campaign, choice)
+    def _preflight(
+        self, campaign: CampaignView, choice: PreflightChoice, *, without_refused: bool
+    ) -> tuple[int, ...]:
+        """Gives the rows whose text is forbidden, unless they are left out."""
+        leave_out_listed(self._house, self._watcher, campaign)
+        screened = screen(self._house, self._watcher, campaign, choice, ask=True)
+        if not (screened.forbidden and without_refused):
+            return screened.forbidden
+        if screened.partial:
+            # what is forbidden in these texts may stand in others that nobody looked at
+            screened = screen_all(self._house, self._watcher, campaign)
+        self._leave_out(campaign.id, screened.forbidden)
+        return ()
 
-    def _screen_unless_told(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
-        if choice.mode is Mode.NONE:
-            self._watcher.warn("preflight_none")
-            return ()
-        if choice.mode is Mode.SAMPLE:
-            self._watcher.warn("preflight_sample")
-        return asyncio.run(self._screen(campaign, choice))
-
-    async def _screen(self, campaign: CampaignView, choice: PreflightChoice) -> tuple[int, ...]:
-        async with self._house.services() as services:
-            preflight = Preflight(
-                services, campaign, choice, progress=self._watcher.preflight, rng=self._house.rng
-            )
-            try:
-                result = await preflight.run(self._watcher.preflight_starts)
-            except Halted as error:
-                now = self._house.clock.now()
-                self._ledger.campaigns.halt(campaign.id, str(error.params["stop"]), now)
-                if error.params["stop"] is Stop.UNAUTHORIZED:
-                    raise Halted("preflight_token_refused", found=campaign.gateway) from error
-                raise
-        self._watcher.preflight_ends(result)
-        return tuple(result.forbidden)
+    def _tell_other_texts(self, campaign: CampaignView) -> None:
+        self._other_texts = other_texts(self._house, campaign.id)
+        if self._other_texts is not None:
+            self._watcher.other_texts(self._other_texts)
 
     def _send_or_hold(self, campaign: CampaignView, forbidden: tuple[int, ...]) -> bool:
         """Ask unless it was approved before, then send and follow to the end; True when a person interrupted."""
@@ -265,8 +266,10 @@ class Launch:
         if is_above_cap(question):
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
-        if campaign.started_at is None and not self._watcher.confirm(question):
-            raise Halted("usage_confirm_no", campaign=campaign.id)
+        if campaign.started_at is None:
+            self._tell_other_texts(campaign)
+            if not self._watcher.confirm(question):
+                raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
 
@@ -302,6 +305,7 @@ class Launch:
             seconds=self._seconds(),
             interrupted=interrupted,
             forbidden=forbidden,
+            other_texts=self._other_texts,
         )
 
     def _seconds(self) -> float:
@@ -312,6 +316,7 @@ def _decisions(request: LaunchRequest) -> dict[str, Any]:
     """What a later process must know to go on with the campaign."""
     return {
         "preflight": str(request.preflight),
+        "message": request.plan.options.message,
         "single_part": request.plan.options.single_part,
         "again": request.plan.options.again,
         "locale": str(request.plan.locale),

@@ -1,0 +1,109 @@
+"""What stands between a plan and the question: the operator's own list of words, and the preflight."""
+
+from __future__ import annotations
+
+import asyncio
+from collections import Counter
+from dataclasses import dataclass
+
+from dispatcher.campaign.forbidden import ForbiddenWords
+from dispatcher.campaign.reasons import Reason
+from dispatcher.errors import Halted
+from dispatcher.intake.house import House, Watcher
+from dispatcher.ledger import CampaignView, RowState
+from dispatcher.sending.guards import Stop
+from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice, PreflightResult
+
+ASK_ABOVE_SHARE = 0.2  # of the ready rows, in dry runs of a covering set
+
+
+@dataclass(frozen=True)
+class Screened:
+    """What a preflight found: the rows whose text is forbidden, and whether every text was looked at."""
+
+    forbidden: tuple[int, ...] = ()
+    partial: bool = False
+
+
+def screen(
+    house: House, watcher: Watcher, campaign: CampaignView, choice: PreflightChoice, *, ask: bool
+) -> Screened:
+    """Screen what is not screened, as ``choice`` says.
+
+    A covering set that needs many dry runs is asked about first when ``ask`` is true: Halted ``preflight_declined``
+    when the answer is no.  Every text of a campaign is screened in which one was found to be forbidden, whatever
+    ``choice`` says: the words that made it so may stand in texts that nobody looked at.
+    """
+    if choice.mode is Mode.NONE:
+        watcher.warn("preflight_none")
+        return Screened()
+    if choice.mode is not Mode.ALL and _had_forbidden(house, campaign):
+        watcher.warn("preflight_full")
+        choice = PreflightChoice(Mode.ALL)
+    if choice.mode is Mode.SAMPLE:
+        watcher.warn("preflight_sample")
+    return asyncio.run(_screen(house, watcher, campaign, choice, ask))
+
+
+def screen_all(house: House, watcher: Watcher, campaign: CampaignView) -> Screened:
+    """Screen every text of the campaign, after a forbidden one was found among some of them."""
+    watcher.warn("preflight_full")
+    return asyncio.run(_screen(house, watcher, campaign, PreflightChoice(Mode.ALL), ask=False))
+
+
+async def _screen(
+    house: House, watcher: Watcher, campaign: CampaignView, choice: PreflightChoice, ask: bool
+) -> Screened:
+    def starts(result: PreflightResult) -> None:
+        watcher.preflight_starts(result)
+        requests = result.to_screen - result.done
+        costly = result.covering and requests > ASK_ABOVE_SHARE * result.rows
+        if ask and costly and not watcher.confirm_preflight(campaign.id, result):
+            raise Halted("preflight_declined", campaign=campaign.id)
+
+    async with house.services() as services:
+        preflight = Preflight(services, campaign, choice, progress=watcher.preflight, rng=house.rng)
+        try:
+            result = await preflight.run(starts)
+        except Halted as error:
+            stop = error.params.get("stop")
+            if stop is not None:
+                house.ledger.campaigns.halt(campaign.id, str(stop), house.clock.now())
+            if stop is Stop.UNAUTHORIZED:
+                raise Halted("preflight_token_refused", found=campaign.gateway) from error
+            raise
+    watcher.preflight_ends(result)
+    return Screened(tuple(result.forbidden), result.partial)
+
+
+def _had_forbidden(house: House, campaign: CampaignView) -> bool:
+    refused = house.ledger.queries.counts(campaign.id).get(RowState.REFUSED)
+    return bool(refused) and house.ledger.screenings.has_refused(campaign.id, str(Reason.FORBIDDEN_TEXT))
+
+
+def leave_out_listed(house: House, watcher: Watcher, campaign: CampaignView) -> None:
+    """Rows whose text or sender holds a word of the operator's list are refused, and nothing is asked about them."""
+    if house.forbidden is None:
+        return
+    now, ledger = house.clock.now(), house.ledger
+    found: Counter[str] = Counter()
+    for row, entry in _listed(house, house.forbidden, campaign):
+        found[entry] += ledger.rows.exclude_same_text(
+            campaign.id, [row], RowState.REFUSED, str(Reason.FORBIDDEN_BY_LIST), now
+        )
+    if found:
+        watcher.listed(found)
+
+
+def _listed(house: House, words: ForbiddenWords, campaign: CampaignView) -> list[tuple[int, str]]:
+    """The first row of each text that holds a word of the list, and the word."""
+    senders: dict[str, str | None] = {}
+    listed = []
+    for text in house.ledger.screenings.distinct_texts(campaign.id):
+        sender = text.sender or ""
+        if sender not in senders:
+            senders[sender] = words.find(sender)
+        entry = senders[sender] or words.find(text.text)
+        if entry is not None:
+            listed.append((text.first_row, entry))
+    return listed
