@@ -24,6 +24,12 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
 )
 _SAMPLE_BYTES = 4096
 _UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
+# Letters of UTF-8 that read as Windows-1252 are nothing anybody writes: "Ã¨", "Â€", "â€™" ("É»" could be written)
+_UTF8_BEYOND_DOUBT = re.compile(rb"[\xc2\xc3][\x80-\xbf]|\xe2(?:\x80[\x90-\xbf]|\x82\xac)")
+# Letters of a DOS program (cp850) where Windows-1252 has signs that never stand there: "perch\x82", "Mu\xa4oz"
+_DOS_LETTER = re.compile(rb"[a-z][\x82\x8a]|[ ',;\t]\x8a[ ,;.!?\r\n]|[A-Za-z][\xa2-\xa5][a-z]|[a-z]\xa1[a-z]")
+# Codecs that are escapes for something else than a file; some of them silently change a text.
+_NO_FILE_ENCODING = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")
 _NOT_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
@@ -85,7 +91,7 @@ def _known(path: Path, asked: str) -> str:
     try:
         info = codecs.lookup(asked)
         # codecs like base64 or rot13 turn bytes into bytes; only this flag, which open() uses too, tells
-        if not getattr(info, "_is_text_encoding", True):
+        if not getattr(info, "_is_text_encoding", True) or info.name in _NO_FILE_ENCODING:
             raise LookupError(asked)
         codecs.getincrementaldecoder(asked)
     except (LookupError, ValueError) as error:
@@ -109,24 +115,32 @@ def _check(path: Path, encoding: str) -> None:
 
 
 def _not_utf8(path: Path, damage: FileError) -> str:
-    """Windows-1252, unless most of the file is UTF-8: all its accents would be sent as two wrong letters."""
+    """Windows-1252, unless some of the file is UTF-8: its accents would be sent as two wrong letters."""
     letters = strangers = 0
     lines = 1
+    utf8: int | None = None
     unclear: int | None = None
     with path.open("rb") as stream:
         while block := stream.read(BLOCK_BYTES):
             found = _UTF8_LETTER.findall(block)
             letters += len(found)
             strangers += len(_HIGH_BYTE.findall(block)) - sum(map(len, found))
-            hole = _NOT_IN_CP1252.search(block)
-            if hole is not None and unclear is None:
-                unclear = lines + block.count(b"\n", 0, hole.start())
+            utf8 = utf8 or _line_of(_UTF8_BEYOND_DOUBT, block, lines)
+            unclear = unclear or _line_of(_NOT_IN_CP1252, block, lines) or _line_of(_DOS_LETTER, block, lines)
             lines += block.count(b"\n")
     if letters > strangers:
         raise FileError("sheet_encoding_mixed", file=str(path), row=damage.row) from damage
+    if utf8 is not None:
+        raise FileError("sheet_encoding_mixed", file=str(path), row=utf8) from damage
     if unclear is not None:
         raise FileError("sheet_encoding_unclear", file=str(path), row=unclear) from damage
     return "cp1252"
+
+
+def _line_of(pattern: re.Pattern[bytes], block: bytes, lines: int) -> int | None:
+    """The line of the first match in ``block``, which begins in line ``lines``."""
+    found = pattern.search(block)
+    return None if found is None else lines + block.count(b"\n", 0, found.start())
 
 
 def _undecodable(path: Path, encoding: str, lines: int, error: UnicodeError) -> FileError:

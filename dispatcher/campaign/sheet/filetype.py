@@ -43,6 +43,13 @@ _MARKUP = (
     (b"<!doctype html", "HTML"),
     (b"<html", "HTML"),
     (b"<table", "HTML"),
+    (b"<meta", "HTML"),
+    (b"<head", "HTML"),
+    (b"<body", "HTML"),
+    (b"<style", "HTML"),
+    (b"<div", "HTML"),
+    (b"<tr", "HTML"),
+    (b"<!--", "HTML"),
     (b"<?xml", "XML"),
     (b"mime-version:", "MHTML"),
 )

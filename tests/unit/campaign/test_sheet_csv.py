@@ -280,3 +280,13 @@ def test_no_text_makes_the_two_ways_differ_or_loses_a_row(tmp_path: Path, text: 
         assert [number for number, _ in rows] == filled
         assert rows[-1][1] == ("last", "row")
     assert set(problems) <= {number for number, _ in rows}
+
+
+@pytest.mark.parametrize(
+    "text", ["È… tardi", "C’È", "«CAFÉ»", "ora è", "Šimon", "l’età – 5 €", "perché…", "¿Qué año?", "Niño¡"]
+)
+def test_what_people_write_in_windows_1252_is_read_as_that(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "campaign.csv"
+    path.write_bytes(f"a;b\nperò;1\n{text};2\n".encode("cp1252"))
+
+    assert next(open_sheet(path).chunks()).cells["a"].tolist() == ["però", text]
