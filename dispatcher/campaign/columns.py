@@ -37,6 +37,7 @@ _SHARE_THAT_AGREES = 0.5  # confirms a doubtful heading
 _SHARE_FILLED = 0.5  # of a column that is chosen by content
 _PROSE_LENGTH, _PROSE_WORDS = 40, 6  # on average: longer than names and addresses
 _SENTENCE_LENGTH = 10
+_SENDERS_PER_ROW = 0.25  # at most: "Alias" may be a nickname and "From" a town, another in every row
 _HEADINGS_LISTED = 30
 _LAST = 1_000  # behind every rank: a column headed Mobile that holds yes and no, or nothing
 
@@ -211,6 +212,8 @@ class _Choice:
 
     def _cells_agree(self, place: int, role: Role) -> bool:
         cells = self._cells(place)
+        if role is Role.SENDER and len(set(cells)) > max(1, _SENDERS_PER_ROW * len(cells)):
+            return False
         tests = {Role.PHONE: self._is_number, Role.MESSAGE: _is_sentence, Role.SENDER: _is_sender}
         return len(self._sample) == 0 or _share(map(tests[role], cells)) >= _SHARE_THAT_AGREES
 

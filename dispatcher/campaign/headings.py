@@ -146,9 +146,16 @@ _NO_PHONES = _keys(
 # Prose that was written about people, not to them: never taken for the text because it reads like one.
 _NOT_FOR_THE_RECIPIENT = _keys(
     "note|notes|comment|comments|remark|remarks|description|address|memo|internal|diagnosis|history|feedback"
+    "|reason|treatment|therapy|service|services|symptoms|allergies|condition|report|result|results|exam|request"
+    "|product|products|item|items|subject|summary|details|order|consent|privacy"
     "|nota|commento|commenti|osservazioni|osservazione|descrizione|indirizzo|interno|interna|interne"
-    "|anamnesi|diagnosi|storico|annotazioni"
+    "|anamnesi|diagnosi|storico|annotazione|annotazioni|motivo|prestazione|prestazioni|trattamento|trattamenti"
+    "|terapia|cura|servizio|servizi|sintomi|allergie|patologia|patologie|referto|esito|esame|esami|visita|storia"
+    "|richiesta|prodotto|prodotti|articolo|articoli|oggetto|dettagli|ordine|consenso"
     "|notas|comentario|comentarios|observaciones|observación|descripción|dirección|diagnóstico|historial"
+    "|prestación|prestaciones|tratamiento|tratamientos|servicio|servicios|síntomas|alergias|patología|informe"
+    "|resultado|resultados|prueba|pruebas|historia|solicitud|producto|productos|artículo|artículos|asunto"
+    "|detalles|pedido|consentimiento|consulta"
 )
 
 

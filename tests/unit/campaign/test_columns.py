@@ -331,6 +331,11 @@ def test_prose_is_a_message_column_when_it_is_the_only_one() -> None:
         ("Note interne", TEXTS),
         ("Observaciones", TEXTS),
         ("Internal comments", TEXTS),
+        ("Motivo della visita", TEXTS),
+        ("Prestazione", TEXTS),
+        ("Esito referto", TEXTS),
+        ("Treatment", TEXTS),
+        ("Motivo de consulta", TEXTS),
         ("Nome", NAMES),
         ("Via", ["Via Giuseppe Garibaldi 12, 20100 Milano"] * 4),
         ("Colonna", [TEXTS[0], "", "", ""]),
@@ -361,8 +366,17 @@ def test_sender_headings(heading: str) -> None:
     assert choose({"Mobile": MOBILES, heading: ["Bottega"] * 4}).sender == Chosen(heading, How.HEADING)
 
 
-def test_a_date_called_from_is_no_sender() -> None:
-    assert choose({"Mobile": MOBILES, "From": ["05/12/2026"] * 4}).sender is None
+@pytest.mark.parametrize(
+    ("heading", "cells"),
+    [
+        ("From", ["05/12/2026"] * 4),
+        ("From", ["Roma", "Milano", "Torino", "Napoli"]),
+        ("Alias", ["Pippo", "Nino", "Bea", "Lalla"]),
+    ],
+    ids=["dates", "towns", "nicknames"],
+)
+def test_what_is_not_a_sender(heading: str, cells: list[str]) -> None:
+    assert choose({"Mobile": MOBILES, heading: cells}).sender is None
 
 
 def test_options_for_every_role() -> None:
