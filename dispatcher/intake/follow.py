@@ -12,6 +12,7 @@ from contextlib import suppress
 
 from dispatcher.errors import DispatcherError
 from dispatcher.intake.house import House, Progress, Sender, Watcher
+from dispatcher.intake.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.ledger.states import SENT
 from dispatcher.sending.guards import Stop
@@ -39,8 +40,9 @@ def follow(
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
-            house.ledger.campaigns.pause(campaign_id, house.clock.now())
-            watcher.pausing()
+            with unbroken():
+                house.ledger.campaigns.pause(campaign_id, house.clock.now())
+                watcher.pausing()
         finally:
             stop.set()
     if sender.failure is not None:
@@ -67,11 +69,12 @@ def _until_idle(
     next_sweep = 0.0
     while_busy: Outlook | None = None
     while sender.failure is None:
-        now = house.clock.now()
-        house.ledger.rows.doubt_expired(now)
-        counts = house.ledger.queries.counts(campaign_id)
+        with unbroken():
+            now = house.clock.now()
+            house.ledger.rows.doubt_expired(now)
+            counts = house.ledger.queries.counts(campaign_id)
+            state = house.ledger.campaigns.finish_if_done(campaign_id, now)
         watcher.sending(meter.read(counts))
-        state = house.ledger.campaigns.finish_if_done(campaign_id, now)
         if state not in UNDER_WAY:
             return
         busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))

@@ -11,9 +11,11 @@ from __future__ import annotations
 import getpass
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -22,6 +24,7 @@ from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, Interrupted, UsageError
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import House, OtherTexts, Watcher
+from dispatcher.intake.interrupts import unbroken
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
 from dispatcher.intake.question import is_above_cap, next_question
@@ -136,7 +139,10 @@ class Launch:
             decisions=_decisions(request),
         )
         try:
-            campaign_id = load_campaign(self._ledger, planner, load, now=now, progress=self._watcher.loading)
+            with unbroken() as check:
+                campaign_id = load_campaign(
+                    self._ledger, planner, load, now=now, progress=partial(self._loading, check)
+                )
         except KeyboardInterrupt as interrupt:
             self._discard_half()
             raise Interrupted("interrupted_loading", file=request.plan.file.name) from interrupt
@@ -145,6 +151,10 @@ class Launch:
             raise
         self._watcher.planned(planner, planner.bill())
         return self._ledger.queries.campaign(campaign_id)
+
+    def _loading(self, check: Callable[[], None], rows: int) -> None:
+        check()
+        self._watcher.loading(rows)
 
     def _discard_half(self) -> None:
         """Half of a plan is of no use to anybody."""
