@@ -101,7 +101,9 @@ _TIERS = {
         _tier(
             "message|messages|message text|text message|message body|sms text|sms message|sms body|msg"
             "|msg text|messaggio|messaggi|testo messaggio|testo del messaggio|testo sms|testo dell'sms"
-            "|messaggio sms|mensaje|mensajes|texto mensaje|texto del mensaje|texto sms|texto del sms"
+            "|messaggio sms|testo da inviare|messaggio da inviare|sms da inviare|text to send|message to send"
+            "|texto a enviar|mensaje a enviar|sms a enviar"
+            "|mensaje|mensajes|texto mensaje|texto del mensaje|texto sms|texto del sms"
             "|mensaje sms"
         ),
         _tier("text|testo|texto"),

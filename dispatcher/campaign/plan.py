@@ -239,7 +239,7 @@ class Planner:
         if self.template is not None:
             return self.template.render(cells)
         assert self.columns.message is not None  # choose_columns saw to it
-        return literal(cells[self.columns.message.heading])
+        return literal(cells[self.columns.message.heading], self.sheet.headings)
 
     def _text_headings(self) -> Sequence[str]:
         if self.template is not None:

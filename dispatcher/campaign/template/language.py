@@ -16,7 +16,7 @@ from jinja2.visitor import NodeTransformer
 
 from dispatcher.campaign.template.filters import MAX_NUMBER
 from dispatcher.campaign.template.headings import Headings
-from dispatcher.campaign.template.leftovers import placeholder
+from dispatcher.campaign.template.leftovers import foreign_field, placeholder
 from dispatcher.campaign.template.sandbox import (
     CONCAT,
     LOOP_FACTS,
@@ -35,11 +35,6 @@ _TAG_LINE = re.compile(
     r"^[ \t]*((?:\{%(?:(?!%\}).)*%\}[ \t]*)*\{%(?:(?!%\}).)*?)([-+]?%\})[ \t]*\n", re.MULTILINE
 )
 _WORDS = re.compile(r"[^\W\d]\w*(?:[ \t\-]+\w+)+")
-# How other programs write fields.  Only the name of a column makes one of it: "[sic]" and "<3" are text.
-_FOREIGN_FIELD = re.compile(
-    r"\{(?P<braces>[^{}\n]+)\}|\[(?P<brackets>[^\[\]\n]+)\]|<+(?P<angles>[^<>\n]+)>+|%(?P<percent>[^%\n]+)%"
-    r"|\$(?P<dollar>\w+)"
-)
 _KEYWORDS = re.compile(r"\b(?:if|else|and|or|not|in|is)\b")
 
 _ALLOWED: tuple[type[nodes.Node], ...] = (
@@ -170,11 +165,9 @@ def _check(node: nodes.Node, environment: BoundedEnvironment, depth: int = 0) ->
 def _refuse_foreign_fields(tree: nodes.Template, headings: Headings) -> None:
     """Raises UsageError ``template_leftover`` for ``[Nome]`` where Nome is a column: that is what all would read."""
     for text in tree.find_all(nodes.TemplateData):
-        for match in _FOREIGN_FIELD.finditer(text.data):
-            name = match[match.lastgroup] if match.lastgroup else ""
-            if headings.knows(name):
-                line = text.lineno + text.data.count("\n", 0, match.start())
-                raise UsageError("template_leftover", found=match[0], line=line)
+        if found := foreign_field(text.data, headings.knows):
+            line = text.lineno + text.data.count("\n", 0, text.data.index(found))
+            raise UsageError("template_leftover", found=found, line=line)
 
 
 def _check_call(node: nodes.Call) -> None:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 
 #: Error values as Excel shows them in English, Italian, Spanish, French and German.
 ERROR_CELLS = (
@@ -18,9 +18,16 @@ ERROR_CELLS = (
 )  # fmt: skip
 
 #: A cheap look before the exact one: a text without any of these holds no placeholder and no error.
-_SIGNS = ("{{", "}}", "{%", "«", "#", "Err:")
+_SIGNS = ("{{", "}}", "{%", "«", "#", "Err:", "\ufffd", "Ã", "Â", "â")
 _ERRORS = "|".join(re.escape(error) for error in sorted(ERROR_CELLS, key=len, reverse=True))
-_PLACEHOLDER = re.compile(rf"\{{\{{|\}}\}}|\{{%|«[^»\n]*»|(?:{_ERRORS})(?!\w)|\bErr:5\d\d\b")
+# What is left of letters that were read in a wrong encoding before they got here: "Perch�", "cittÃ", "lâ€™ora".
+_BROKEN = "\ufffd|Ã[\u00a0-\u00bfˆ‰€]|(?<=[a-z])Ã(?![A-Za-z])|Â[\u00a0-\u00bf]|â€|â‚¬"
+_PLACEHOLDER = re.compile(rf"\{{\{{|\}}\}}|\{{%|«[^»\n]*»|(?:{_ERRORS})(?!\w)|\bErr:5\d\d\b|{_BROKEN}")
+# How other programs write fields.  Only the name of a column makes one of it: "[sic]" and "<3" are text.
+_FOREIGN_FIELD = re.compile(
+    r"\{(?P<braces>[^{}\n]+)\}|\[(?P<brackets>[^\[\]\n]+)\]|<+(?P<angles>[^<>\n]+)>+|%(?P<percent>[^%\n]+)%"
+    r"|\$(?P<dollar>\w+)"
+)
 _WORD = re.compile(r"\b(?:nan|NaN|None|NaT)\b")
 _WHOLE = frozenset({"nan", "NaN", "None", "NaT", "null", "NULL", "(null)", "<NA>"})
 
@@ -46,9 +53,23 @@ def tidy(text: str) -> str:
 
 
 def placeholder(text: str) -> str | None:
-    """The first placeholder or spreadsheet error in ``text``."""
+    """The first placeholder, spreadsheet error or broken letter in ``text``."""
     found = _PLACEHOLDER.search(text)
     return found[0] if found else None
+
+
+def foreign_field(text: str, is_column: Callable[[str], bool]) -> str | None:
+    """The first field written as other programs write them (``[Nome]``) that is the name of a column."""
+    for match in _FOREIGN_FIELD.finditer(text):
+        if match.lastgroup and is_column(match[match.lastgroup]):
+            return match[0]
+    return None
+
+
+def may_hold_foreign_field(texts: Iterable[str]) -> bool:
+    """False only when :func:`foreign_field` finds nothing in any of the texts."""
+    joined = "\n".join(texts)
+    return any(sign in joined for sign in "{[<%$")
 
 
 def nothing_word(text: str) -> str | None:

@@ -18,7 +18,9 @@ from dispatcher.campaign.template.headings import Headings
 from dispatcher.campaign.template.language import Field, Program, parse
 from dispatcher.campaign.template.leftovers import (
     clean,
+    foreign_field,
     left_over,
+    may_hold_foreign_field,
     may_hold_nothing_word,
     may_hold_placeholder,
     nothing_word,
@@ -203,16 +205,21 @@ _ROW_FAILURES = (
 )
 
 
-def literal(column: pd.Series[Any]) -> TextColumn:
-    """A message column: each cell is the text itself, never a template.  ``detail`` is the column's name."""
+def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
+    """A message column: each cell is the text itself, never a template.  ``detail`` is the column's name.
+
+    ``headings`` are the sheet's columns: ``[Nome]`` was meant as a field when one is called Nome.
+    """
     name = str(column.name)
     texts = [tidy(value) if isinstance(value, str) else "" for value in column.tolist()]
+    odd = {row for row, text in enumerate(texts) if not text}
     if may_hold_placeholder(texts) or may_hold_nothing_word(texts):
-        odd = [row for row, text in enumerate(texts) if not text or placeholder(text) or nothing_word(text)]
-    else:
-        odd = [row for row, text in enumerate(texts) if not text]
-    reasons = (Reason.TEXT_LEFTOVER if texts[row] else Reason.TEXT_MISSING for row in odd)
-    return _column(texts, odd, (Rendered(None, reason, name) for reason in reasons))
+        odd.update(row for row, text in enumerate(texts) if placeholder(text) or nothing_word(text))
+    if headings and may_hold_foreign_field(texts):
+        is_column = Headings(headings).knows
+        odd.update(row for row, text in enumerate(texts) if foreign_field(text, is_column))
+    reasons = (Reason.TEXT_LEFTOVER if texts[row] else Reason.TEXT_MISSING for row in sorted(odd))
+    return _column(texts, sorted(odd), (Rendered(None, reason, name) for reason in reasons))
 
 
 def _column(texts: list[str], odd: list[int], rendered: Iterable[Rendered]) -> TextColumn:

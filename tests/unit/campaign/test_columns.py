@@ -303,6 +303,8 @@ def test_our_own_report_columns_are_not_read() -> None:
         "Mensaje",
         "Texto",
         "Body",
+        "Testo da inviare",
+        "SMS a enviar",
     ],
 )
 def test_message_headings(heading: str) -> None:

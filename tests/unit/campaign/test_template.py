@@ -163,6 +163,15 @@ def test_brackets_that_name_no_column_are_text(source: str) -> None:
         ("#¡REF!", Reason.TEXT_LEFTOVER),
         ("#¿NOMBRE?", Reason.TEXT_LEFTOVER),
         ("Err:502", Reason.TEXT_LEFTOVER),
+        ("Nicol\ufffd", Reason.TEXT_LEFTOVER),
+        ("NicolÃ²", Reason.TEXT_LEFTOVER),
+        ("cittÃ\u00a0", Reason.TEXT_LEFTOVER),
+        ("ZoÃ©", Reason.TEXT_LEFTOVER),
+        ("GarcÃ\u00ada", Reason.TEXT_LEFTOVER),
+        ("lâ€™ora", Reason.TEXT_LEFTOVER),
+        ("5 â‚¬", Reason.TEXT_LEFTOVER),
+        ("JOÃO Ângela", None),
+        ("château Â", None),
         ("nan", Reason.TEXT_LEFTOVER),
         ("None", Reason.TEXT_LEFTOVER),
         ("NaT", Reason.TEXT_LEFTOVER),
@@ -255,6 +264,17 @@ def test_the_join_of_columns_equals_the_scalar_rule(
     assert rows(template.render(frame.replace({"": None}))) == expected
     with_logic = compile_template("{% if 1 %}{% endif %}" + source, ["a", "b"])
     assert rows(with_logic.render(frame)) == expected
+
+
+@pytest.mark.parametrize(
+    ("text", "sent"),
+    [("Ciao [Nome]", False), ("Ciao {nome}", False), ("Ciao <NO ME>", False), ("Ciao [Anna]", True), ("Ciao $", True)],
+)  # fmt: skip
+def test_a_column_in_other_brackets_was_meant_as_a_field(text: str, sent: bool) -> None:
+    column = pd.Series([text, "ok"], name="Testo", dtype=object)
+    expected = Rendered(text) if sent else Rendered(None, Reason.TEXT_LEFTOVER, "Testo")
+
+    assert rows(literal(column, ["Nome", "Testo"])) == [expected, Rendered("ok")]
 
 
 @settings(deadline=None)
