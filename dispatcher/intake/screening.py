@@ -16,6 +16,9 @@ from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice, Prefl
 
 ASK_ABOVE_SHARE = 0.2  # of the ready rows, in dry runs of a covering set
 
+ALARMS = frozenset({str(Stop.FORBIDDEN_TEXT), str(Stop.BLOCKLISTED)})
+"""Stops after which a campaign's texts are all suspects."""
+
 
 @dataclass(frozen=True)
 class Screened:
@@ -77,6 +80,8 @@ async def _screen(
 
 
 def _had_forbidden(house: House, campaign: CampaignView) -> bool:
+    if campaign.state_reason in ALARMS:
+        return True
     refused = house.ledger.queries.counts(campaign.id).get(RowState.REFUSED)
     return bool(refused) and house.ledger.screenings.has_refused(campaign.id, str(Reason.FORBIDDEN_TEXT))
 

@@ -13,9 +13,12 @@ import pytest
 
 from dispatcher.application import Application
 from dispatcher.campaign.prices import Funds
+from dispatcher.cli.output import Output
+from dispatcher.cli.terminal import Terminal
 from dispatcher.gateway.models import Route
 from dispatcher.gateway.simulator import Received
 from dispatcher.intake.house import House
+from dispatcher.intake.screening import Screened, screen
 from dispatcher.ledger import CampaignView, NewCampaign, RowState, Totals
 from dispatcher.sending.preflight import Preflight, PreflightChoice, PreflightResult
 from dispatcher.settings import load
@@ -210,6 +213,20 @@ class Desk:
             result = asyncio.run(self._run(house, campaign, PreflightChoice.from_text(choice)))
             return result, {s.code: n for s, n in house.ledger.queries.counts(campaign.id).items()}
 
+    def screened_after(
+        self, rows: Sequence[tuple[str, str]], trouble: Callable[[House, int], object]
+    ) -> Screened:
+        """What a launch screens of the rows after something happened to their campaign."""
+        configuration = load(self._flags, environ={}, directory=self._folder, user_directory=self._folder)
+        words = Wording("en")
+        with Application(configuration, words) as application:
+            house = application.house(Funds({}, None))
+            campaign = self._loaded(house, rows).id
+            trouble(house, campaign)
+            terminal = Terminal(Output(as_json=False, wording=words), yes=True)
+            choice = PreflightChoice.from_text(COVERING)
+            return screen(house, terminal, house.ledger.queries.campaign(campaign), choice, ask=True)
+
     def _loaded(self, house: House, rows: Sequence[tuple[str, str]]) -> CampaignView:
         now, loading = house.clock.now(), house.ledger.loading
         new = NewCampaign(
@@ -255,6 +272,33 @@ class Desk:
         async with house.services() as services:
             preflight = Preflight(services, campaign, choice, progress=ignore, rng=random.Random(1))
             return await preflight.run(ignore)
+
+
+def nothing(house: House, campaign: int) -> None:
+    """All is well."""
+
+
+def halt(house: House, campaign: int) -> None:
+    """A real send met a forbidden text, or the account was blocklisted."""
+    assert house.ledger.campaigns.halt(campaign, "forbidden_text", house.clock.now())
+
+
+def refuse(house: House, campaign: int) -> None:
+    """A row was left out because its text is forbidden."""
+    reason, now = "forbidden_text", house.clock.now()
+    assert house.ledger.rows.exclude(campaign, [2], RowState.REFUSED, reason, now) == 1
+
+
+@pytest.mark.parametrize(("trouble", "everything"), [(nothing, False), (halt, True), (refuse, True)])
+def test_a_campaign_in_which_a_text_was_forbidden_is_screened_in_full(
+    desk: Desk, gateway: GatewayOutside, trouble: Callable[[House, int], object], everything: bool
+) -> None:
+    rows = [(number(n), f"Hi {NAMES[n % 8]} {n:02}") for n in range(60)]
+
+    screened = desk.screened_after(rows, trouble)
+
+    assert screened.partial == (not everything)
+    assert (len(set(dry_runs(gateway))) >= 59) == everything
 
 
 def ignore(result: PreflightResult) -> None:
