@@ -23,6 +23,7 @@ from dispatcher.campaign.headings import (
     speaks_against_text,
 )
 from dispatcher.campaign.phones import read_phone
+from dispatcher.campaign.prefixes import refuse_prefixes_apart
 from dispatcher.campaign.reasons import Repair
 from dispatcher.campaign.senders import sender_problem
 from dispatcher.errors import FileError, UsageError
@@ -89,7 +90,7 @@ def choose_columns(
     """The columns of a file; ``sample`` holds its first rows as text, in the order of ``headings``.
 
     Raises UsageError ``columns_no_such``, ``columns_same_column``, ``columns_message_and_template``;
-    FileError ``columns_ambiguous``, ``columns_no_phone``, ``columns_no_message``.
+    FileError ``columns_ambiguous``, ``columns_no_phone``, ``columns_no_message``, ``columns_prefix_apart``.
     """
     if has_template and options.message is not None:
         raise UsageError(
@@ -109,6 +110,7 @@ def choose_columns(
         raise choice.error("columns_no_phone", Role.PHONE, found=_listed(headings))
     if message is None and not has_template:
         raise choice.error("columns_no_message", Role.MESSAGE, found=_listed(headings))
+    refuse_prefixes_apart(headings, sample, phone.heading, region=default_region, file=file, sheet=sheet)
     return Columns(phone, message, choice.chosen(Role.SENDER))
 
 

@@ -209,6 +209,33 @@ def test_numbers_that_are_nobodys_to_text_need_the_option(heading: str) -> None:
     assert choose({heading: MOBILES}, ColumnOptions(phone=heading)).phone == Chosen(heading, How.OPTION)
 
 
+@pytest.mark.parametrize(
+    ("heading", "cells"),
+    [
+        ("Prefisso", ["+39", "", "+1", "39"]),
+        ("Country code", ["39", "39", "1", "39"]),
+        ("Prefijo", ["0039", "", "001", "0039"]),
+    ],
+)
+def test_a_prefix_beside_the_number_is_not_overlooked(heading: str, cells: list[str]) -> None:
+    with pytest.raises(FileError) as error:
+        choose({heading: cells, "Mobile": MOBILES})
+    assert (error.value.code, error.value.found) == ("columns_prefix_apart", cells[2])
+
+
+@pytest.mark.parametrize(
+    ("heading", "cells"),
+    [
+        ("Prefisso", ["+39", "39", "0039", ""]),
+        ("Prefisso", ["39", "+1", "IT", "?"]),  # the second number has a country of its own
+        ("Country", ["IT", "US", "1", "CH"]),
+        ("Città", ["MI", "RM", "TO", "NA"]),
+    ],
+)
+def test_a_prefix_that_agrees_does_no_harm(heading: str, cells: list[str]) -> None:
+    assert choose({heading: cells, "Mobile": MOBILES}).phone.heading == "Mobile"
+
+
 def test_a_heading_beats_content() -> None:
     assert choose({"Telefono": LANDLINES, "Altro": MOBILES}).phone == Chosen("Telefono", How.HEADING)
 
@@ -424,6 +451,7 @@ def _errors() -> list[DispatcherError]:
         ({"A": NAMES}, {}),
         ({"Mobile": MOBILES}, {"has_template": False}),
         ({"Mobile 1": MOBILES, "Mobile 2": MOBILES}, {}),
+        ({"Prefix": ["+1"] * 4, "Mobile": MOBILES}, {}),
         ({"Mobile": MOBILES}, {"options": ColumnOptions(phone="x")}),
         ({"Mobile": MOBILES}, {"options": ColumnOptions(message="x")}),
         ({"Mobile": MOBILES}, {"options": ColumnOptions(phone="Mobile", sender="Mobile")}),
