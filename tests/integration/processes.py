@@ -61,11 +61,19 @@ class Running:
 
     def when(self, condition: Callable[[], bool], seconds: float = 60.0) -> Running:
         """Wait until the condition holds; fails when the process ends first."""
-        until = time.monotonic() + seconds
-        while not condition():
+
+        def holds() -> bool:
             assert self.process.poll() is None, f"ended with {self.process.returncode} before: {self.said}"
-            assert time.monotonic() < until, f"still not after {seconds} s: {self.said}"
-            time.sleep(0.005)
+            return condition()
+
+        return self.until(holds, seconds)
+
+    def until(self, condition: Callable[[], bool], seconds: float = 60.0) -> Running:
+        """Wait until the condition holds, whether or not the process has ended."""
+        end = time.monotonic() + seconds
+        while not condition():
+            assert time.monotonic() < end, f"still not after {seconds} s: {self.said}"
+            time.sleep(0.02)
         return self
 
     def signal(self, number: signal.Signals) -> Running:

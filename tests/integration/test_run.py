@@ -219,8 +219,8 @@ def on_terminal(cli: Cli, *arguments: str, answer: bytes) -> tuple[int, str]:
 @pytest.mark.skipif(os.name == "nt", reason="terminals of this kind are POSIX")
 @pytest.mark.parametrize(
     ("answer", "code", "sent"),
-    [(b"y\n", 0, 3), (b"n\n", 4, 0), (b"\n", 4, 0), (b"\x04", 4, 0), (b"yes!\n", 4, 0), (b"\x03", 130, 0)],
-    ids=["yes", "no", "nothing", "end of input", "unclear", "Ctrl-C"],
+    [(b"y\n", 0, 3), (b"n\n", 4, 0), (b"\x04", 4, 0), (b"\x03", 130, 0)],
+    ids=["yes", "no", "end of input", "Ctrl-C"],
 )
 def test_the_answer_at_the_terminal_counts(
     cli: Cli, gateway: GatewayOutside, three: list[tuple[str, str]], answer: bytes, code: int, sent: int
