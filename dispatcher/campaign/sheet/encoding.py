@@ -26,8 +26,11 @@ _SAMPLE_BYTES = 4096
 _UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
 # Letters of UTF-8 that read as Windows-1252 are nothing anybody writes: "Ã¨", "Â€", "â€™" ("É»" could be written)
 _UTF8_BEYOND_DOUBT = re.compile(rb"[\xc2\xc3][\x80-\xbf]|\xe2(?:\x80[\x90-\xbf]|\x82\xac)")
-# Letters of a DOS program (cp850) where Windows-1252 has signs that never stand there: "perch\x82", "Mu\xa4oz"
-_DOS_LETTER = re.compile(rb"[a-z][\x82\x8a]|[ ',;\t]\x8a[ ,;.!?\r\n]|[A-Za-z][\xa2-\xa5][a-z]|[a-z]\xa1[a-z]")
+# Letters of a DOS program (cp850) where Windows-1252 has signs that never stand there: "perch\x82", "Mu\xa4oz",
+# and the one currency nobody uses ("\xa4": the euro of ISO 8859-15, the small n with tilde of DOS).
+_DOS_LETTER = re.compile(
+    rb"[a-z][\x82\x8a]|[ ',;\t]\x8a[ ,;.!?\r\n]|[A-Za-z][\xa2-\xa5][a-z]|[a-z]\xa1[a-z]|\xa4"
+)
 # Codecs that are escapes for something else than a file; some of them silently change a text.
 _NO_FILE_ENCODING = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
 _HIGH_BYTE = re.compile(rb"[\x80-\xff]")

@@ -87,6 +87,7 @@ def package(folder: Path, parts: dict[str, bytes | str], name: str = "campaign.x
         ("a;b\n\xe8 \xec;1\n".encode("cp1252") + "l’ora;2\n".encode(), "sheet_encoding_mixed", {"row": 3}),
         ("a;b\nNome;1\nperché no;2\n".encode("cp850"), "sheet_encoding_unclear", {"row": 3}),
         ("a;b\nCiao, è ora;2\n".encode("cp850"), "sheet_encoding_unclear", {"row": 2}),
+        ("a;b\nè;2\n5 €;3\n".encode("iso8859-15"), "sheet_encoding_unclear", {"row": 3}),
         ("a;b\nMuñoz;2\n".encode("cp850"), "sheet_encoding_unclear", {"row": 2}),
         ("a;b\nGarcía;2\n".encode("cp850"), "sheet_encoding_unclear", {"row": 2}),
         (b"\xff\xfea\0;\0b\0\n\0\x00\xd8x\0", "sheet_undecodable", {"row": 2, "encoding": "utf-16-le"}),
