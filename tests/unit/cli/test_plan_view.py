@@ -73,7 +73,7 @@ def test_a_person_reads_what_was_read_what_goes_and_what_it_costs(
         "2 rows with a problem",
         "1 duplicate left out",
         "row 5, Cellulare: the phone number has too few digits (12)",
-        "row 6, Testo: the text still has a placeholder or a spreadsheet error in it ({{ x }})",
+        "row 6, Testo: the text still has a placeholder, a spreadsheet error or a broken letter in it ({{ x }})",
         "1 x 00 read as +, e.g. row 3: 0039 312 345 6789 → +393123456789",
         "1 number without a country, read as numbers of IT",
         "Estimated cost: 0.09 EUR",
