@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import threading
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass, field
@@ -11,8 +12,8 @@ from types import TracebackType
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneEnd
-from dispatcher.sending.guards import Breaker
-from dispatcher.sending.reconcile import Obstacle, Outlook, Reconciler
+from dispatcher.sending.guards import Brake, Breaker
+from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
 from jobs.actors import declare_reconcile, declare_send_lane
 from jobs.broker import embedded_broker
@@ -21,6 +22,7 @@ from jobs.worker import EmbeddedWorker
 FIRST_PASS = 1.0  # seconds after a doubt appears
 PASSES = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)  # seconds between passes; the last one repeats
 PROOF_PASS = 1.0  # seconds before the pass that may complete a proof
+ASK_TO_STOP = 0.2  # seconds between two looks at whether to stop, while the listing is read
 FAILURES_IN_A_ROW = 5  # passes without an answer after which waiting for doubts is given up
 
 
@@ -37,7 +39,7 @@ class _Doubts:
 
 
 class EmbeddedSender:
-    """Runs lanes while its ``with`` block lasts; leaving it settles what is in flight.
+    """Runs lanes while its ``with`` block lasts; leaving it starts no further request and settles what is in flight.
 
     ``stopping`` is asked before every claim and request.  ``close`` is awaited on the worker's event loop at the
     end.
@@ -58,13 +60,17 @@ class EmbeddedSender:
         self._guard = guard
         self._lock = threading.Lock()
         self._queued: set[int] = set()
+        self._lanes: dict[int, Lane] = {}
         self._breakers: dict[int, Breaker] = {}
+        self._brake = Brake()
+        self._leaving = False
+        self._close = close
         self._doubts: dict[int, _Doubts] = {}
         self.failure: BaseException | None = None
         broker = embedded_broker()
         self._enqueue_lane = declare_send_lane(broker, self._run_lane, self._failed)
         self._enqueue_reconcile = declare_reconcile(broker, self._run_reconcile, self._failed)
-        self._worker = EmbeddedWorker(broker, close)
+        self._worker = EmbeddedWorker(broker, self._finish)
 
     def __enter__(self) -> EmbeddedSender:
         self._worker.__enter__()
@@ -73,6 +79,7 @@ class EmbeddedSender:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
+        self._leaving = True
         self._worker.__exit__(kind, error, trace)
 
     def enqueue(self, campaign_id: int) -> None:
@@ -102,23 +109,54 @@ class EmbeddedSender:
         doubts = self._doubts.get(campaign_id)
         return doubts.last_error if doubts and doubts.failures >= FAILURES_IN_A_ROW else None
 
+    def _must_stop(self) -> bool:
+        return self._leaving or self._stopping()
+
     async def _run_lane(self, campaign_id: int, lane: int) -> LaneEnd:
-        campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
-        # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
-        breaker = self._breakers.setdefault(campaign_id, Breaker())
         end = LaneEnd.STOPPED
         try:
-            end = await Lane(self._services, self._facts(campaign), self._stopping, breaker=breaker).run()
+            if campaign_id not in self._lanes:
+                self._lanes[campaign_id] = await self._new_lane(campaign_id)
+            end = await self._lanes[campaign_id].run()
         finally:
             if end is not LaneEnd.MORE:
+                self._lanes.pop(campaign_id, None)
                 with self._lock:
                     self._queued.discard(campaign_id)
         return end
 
+    async def _new_lane(self, campaign_id: int) -> Lane:
+        campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
+        # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
+        breaker = self._breakers.setdefault(campaign_id, Breaker())
+        if self._brake.pulled:
+            # the stop is in the ledger by now, which gives no rows until a person has looked at it
+            self._brake = Brake()
+        return Lane(
+            self._services, self._facts(campaign), self._must_stop, breaker=breaker, brake=self._brake
+        )
+
+    async def _finish(self) -> None:
+        """Lanes that were between two slices have requests in flight; nobody else settles them."""
+        for campaign_id, lane in self._lanes.items():
+            try:
+                await lane.finish()
+            except Exception as error:  # noqa: BLE001 - kept for whoever left, and the others are settled too
+                self._failed(campaign_id, error)
+        await self._close()
+
     async def _run_reconcile(self, campaign_id: int) -> None:
         doubts = self._doubts[campaign_id]
+        step = asyncio.ensure_future(self._reconciler.step([campaign_id]))
+        while not step.done() and not self._must_stop():
+            await asyncio.wait([step], timeout=ASK_TO_STOP)
+        if not step.done():
+            # a long listing, or a pace that was slowed down for minutes, must not keep a person waiting
+            step.cancel()
+            await asyncio.wait([step])
+            return
         try:
-            doubts.outlook = await self._reconciler.step([campaign_id])
+            doubts.outlook = step.result()
             doubts.failures = 0
         except DispatcherError as error:
             # the listing cannot be had now: nothing is proved, and nothing is lost by looking again
@@ -133,7 +171,7 @@ class EmbeddedSender:
         wait = PASSES[min(doubts.passes, len(PASSES) - 1)]
         if outlook is None or doubts.failures:
             return wait
-        if Obstacle.UNPROVED in outlook.open.values():
+        if outlook.proving:
             return PROOF_PASS
         if outlook.until is not None:
             left = (outlook.until - self._services.clock.now()).total_seconds()

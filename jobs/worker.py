@@ -43,4 +43,10 @@ class EmbeddedWorker:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         # Dramatiq's loop thread is no daemon: without stop() a failing program would hang
-        self._worker.stop()
+        try:
+            self._worker.stop()
+        except BaseException:
+            # told to leave at once, by a second Ctrl-C: what is in flight is in doubt, and nothing keeps the process
+            if loop_thread := get_event_loop_thread():
+                loop_thread.loop.call_soon_threadsafe(loop_thread.loop.stop)
+            raise

@@ -117,6 +117,15 @@ class DoubtfulRow:
     error_detail: str | None
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SettledMessage:
+    """The row a message is settled to, and when the attempt began."""
+
+    campaign_id: int
+    row: int
+    attempt_started_at: datetime
+
+
 class Queries:
     """Every read of campaigns and rows."""
 
@@ -227,31 +236,29 @@ class Queries:
             found: datetime | None = connection.execute(query).scalar()
             return found
 
-    def settled_ids(self, gateway: str, message_ids: Sequence[str]) -> dict[str, tuple[int, int]]:
-        """Which of the gateway's messages are settled to a row: id -> (campaign, row)."""
-        query = select(rows.c.message_id, rows.c.campaign_id, rows.c.row).join(
-            gateways, gateways.c.id == rows.c.gateway_id
-        )
-        settled: dict[str, tuple[int, int]] = {}
+    def settled_messages(self, gateway: str, message_ids: Sequence[str]) -> dict[str, SettledMessage]:
+        """Which of the gateway's messages are settled to a row, and to which attempt; others are left out."""
+        names = [rows.c[name] for name in SettledMessage.__dataclass_fields__]
+        query = select(rows.c.message_id, *names).join(gateways, gateways.c.id == rows.c.gateway_id)
+        settled: dict[str, SettledMessage] = {}
         with self._database.read() as connection:
             for start in range(0, len(message_ids), 500):
                 chosen = rows.c.message_id.in_(message_ids[start : start + 500])
                 found = connection.execute(query.where(chosen, gateways.c.name == gateway))
-                settled |= {row.message_id: (row.campaign_id, row.row) for row in found}
+                settled |= {
+                    message_id: SettledMessage(campaign_id=campaign_id, row=row, attempt_started_at=started)
+                    for message_id, campaign_id, row, started in found
+                }
         return settled
 
-    def settled_attempts(self, gateway: str, message_ids: Sequence[str]) -> dict[str, datetime]:
-        """When the attempt began that each of the gateway's messages is settled to; others are left out."""
-        query = select(rows.c.message_id, rows.c.attempt_started_at).join(
-            gateways, gateways.c.id == rows.c.gateway_id
+    def sent_between(self, campaign_id: int, since: datetime, until: datetime) -> int:
+        """How many rows have a message of the gateway's whose attempt began then, both moments included."""
+        then = rows.c.attempt_started_at.between(since, until)
+        query = select(func.count()).where(
+            rows.c.campaign_id == campaign_id, rows.c.message_id.is_not(None), then
         )
-        started: dict[str, datetime] = {}
         with self._database.read() as connection:
-            for start in range(0, len(message_ids), 500):
-                chosen = rows.c.message_id.in_(message_ids[start : start + 500])
-                found = connection.execute(query.where(chosen, gateways.c.name == gateway))
-                started |= {row.message_id: row.attempt_started_at for row in found}
-        return started
+            return connection.execute(query).scalar_one()
 
     def awaiting_delivery(
         self, campaign_id: int, after_row: int = 0, limit: int = 500

@@ -4,9 +4,9 @@
                   -> one request per row at its slot -> the answer becomes a settlement -> the next transaction
 
 The intent (row in ``sending`` with an attempt token) is on disk before its request starts, and a request
-starts only while neither clock is past the claim's deadline.  A lane ends when nothing is due, when its
-time slice is over (so that campaigns take turns), or when it was told to stop; whatever was in flight is
-settled first.
+starts only while neither clock is past the claim's deadline.  A lane ends when nothing is due or when it was told
+to stop, and whatever was in flight is settled first.  When its time slice is over (so that campaigns take turns) what
+is in flight stays in flight: one slow answer must not keep a whole campaign waiting.
 """
 
 from __future__ import annotations
@@ -15,19 +15,18 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dispatcher.errors import DispatcherError
 from dispatcher.gateway.models import Callback, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, NotSent, Settlement
-from dispatcher.sending.guards import Breaker, Halt, Stop, stop_campaign
-from dispatcher.sending.services import Services
+from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent, Settlement
+from dispatcher.sending.guards import Brake, Breaker, Halt, Stop, stop_campaign
+from dispatcher.sending.services import LATENESS, Services
 from dispatcher.sending.settlements import settlement_of
 
-LATENESS = 0.25  # seconds after its slot at which a request may still start; the pace allows 0.6 in all
 LOOK_AHEAD = 0.1  # seconds before the last slot at which the next ones are reserved
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
 START_MARGIN = timedelta(seconds=5)  # a claim is worth this much longer than its last slot
@@ -95,87 +94,137 @@ class Lane:
     stopping: Callable[[], bool]
     limits: LaneLimits = field(default_factory=LaneLimits)
     breaker: Breaker = field(default_factory=Breaker)
+    brake: Brake = field(default_factory=Brake)
 
     def __post_init__(self) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._settlements: list[Settlement] = []
         self._halt: Halt | None = None
+        self._unwritten: Halt | None = None
         self._failure: BaseException | None = None
         self._account = self.campaign.account
+        self._found_rows = False
 
     async def run(self) -> LaneEnd:
-        """Send until nothing is due, the slice is over, or it is time to stop."""
-        clock = self.services.clock
-        slice_end = clock.monotonic() + self.limits.slice_seconds
-        end = LaneEnd.MORE
+        """Send until nothing is due, the slice is over, or it is time to stop.
+
+        MORE leaves requests in flight: the next ``run`` goes on with them, or :meth:`finish` settles them.  At any
+        other end everything is settled.  Raises what went wrong, with everything settled as far as it can be.
+        """
+        end = LaneEnd.STOPPED
         try:
-            while clock.monotonic() < slice_end:
-                if self._must_stop():
-                    end = LaneEnd.STOPPED
-                    break
-                if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
-                    await self._until_next_batch(min(rest, 1.0))
-                    continue
-                room = self.limits.in_flight - len(self._in_flight)
-                if room <= 0:
-                    await self._wait(SETTLE_WITHIN)
-                    await self._settle()
-                    continue
-                slots = await self.services.pace.reserve(min(self._batch_size(), room))
-                if not slots.offsets:
-                    await self._until_next_batch(min(slots.retry_in, 1.0))
-                    continue
-                claimed = await self._claim(slots.offsets)
-                if claimed.capped:
-                    await self._stop(Halt(Stop.COST_CAP))
-                if not claimed.rows and not claimed.left_out:
-                    end = LaneEnd.DRAINED if claimed.state is CampaignState.SENDING else LaneEnd.STOPPED
-                    break
-                await self._until_next_batch(slots.offsets[-1] - LOOK_AHEAD)
+            end = await self._slice()
+        except Exception as error:  # noqa: BLE001 - finish() raises it, once what is in flight is settled
+            self._failure = self._failure or error
         finally:
-            await self._finish()
-        if self._failure:
-            raise self._failure
+            if end is not LaneEnd.MORE:
+                await self.finish()
         return LaneEnd.STOPPED if self._halt else end
 
+    async def finish(self) -> None:
+        """Wait for what is in flight and write it down."""
+        while self._in_flight:
+            await asyncio.wait(set(self._in_flight), timeout=SETTLE_WITHIN)
+            await self._try_to_write_down()  # again below, with everything else
+        for wait in (*SETTLE_AGAIN, 0.0):
+            error = await self._try_to_write_down()
+            if error is None:
+                break
+            await self.services.clock.sleep(wait)
+        if failure := self._failure or error:
+            raise failure
+
+    async def _slice(self) -> LaneEnd:
+        clock = self.services.clock
+        slice_end = clock.monotonic() + self.limits.slice_seconds
+        while clock.monotonic() < slice_end:
+            if self._must_stop():
+                return LaneEnd.STOPPED
+            if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
+                await self._until_next_batch(min(rest, 1.0))
+                continue
+            room = (1 if self.breaker.probing else self.limits.in_flight) - len(self._in_flight)
+            if room <= 0:
+                await self._wait_for_room()
+                continue
+            slots = await self.services.pace.reserve(min(self._batch_size(), room))
+            if not slots.offsets:
+                await self._until_next_batch(min(slots.retry_in, 1.0))
+                continue
+            claimed = await self._claim(slots.offsets)
+            if claimed.state is not CampaignState.SENDING:
+                return LaneEnd.STOPPED
+            if (
+                claimed.halted
+            ):  # a stop of the account that the campaign did not hear of, not knowing its account then
+                await self._stop(Halt(Stop.BLOCKLISTED))
+            self._found_rows = bool(claimed.rows or claimed.left_out)
+            if self._found_rows:
+                await self._until_next_batch(slots.offsets[-1] - LOOK_AHEAD)
+            elif self._in_flight or self._settlements:
+                # a row may come back, cost less than was reserved, or be due once these are settled (the last one)
+                await self._wait_for_room()
+            elif claimed.capped:
+                await self._stop(Halt(Stop.COST_CAP))
+            else:
+                return LaneEnd.DRAINED
+        return LaneEnd.MORE
+
     def _must_stop(self) -> bool:
-        return self._halt is not None or self.stopping()
+        return bool(self._halt or self._failure or self.brake.pulled or self.stopping())
 
     def _batch_size(self) -> int:
+        if not self._found_rows:
+            return 1  # one slot is enough to learn that nothing is due; others may need the rest
         rate = self.services.pace.rate
         # a tenth of a second of work: at low limits one slot at a time, so that nobody waits behind reserved ones
         return MAX_BATCH_UNLIMITED if rate is None else max(1, min(MAX_BATCH, int(rate * 0.1)))
 
-    async def _claim(self, slots: Sequence[float]) -> Claim:
+    async def _claim(self, offsets: Sequence[float]) -> Claim:
         clock = self.services.clock
         # both clocks are read before the transaction, so that its duration counts against the lease
-        length = timedelta(seconds=slots[-1]) + START_MARGIN
+        length = timedelta(seconds=offsets[-1]) + START_MARGIN
         lease = _Lease(clock.monotonic(), clock.now(), length)
+        outlasting = timedelta(seconds=self.services.request_timeout) + START_MARGIN
         request = ClaimRequest(
             owner=self.services.owner,
             token=secrets.token_hex(8),
-            limit=len(slots),
-            deadline=lease.wall_start
-            + length
-            + timedelta(seconds=self.services.request_timeout)
-            + START_MARGIN,
+            limit=len(offsets),
+            deadline=lease.wall_start + length + outlasting,
             now=lease.wall_start,
             guard_since=self.campaign.guard_since,
             keep_witness=True,
         )
         claimed = await self._settle(request)
+        slots = await self._slots_for(claimed.rows, offsets, lease.monotonic_start)
         for row, slot in zip(claimed.rows, slots, strict=False):
-            task = asyncio.create_task(self._attempt(row, request.token, lease, lease.monotonic_start + slot))
+            task = asyncio.create_task(self._attempt(row, request.token, lease, slot))
             self._in_flight.add(task)
             task.add_done_callback(self._attempted)
+        self._settlements += [NotSent(token=request.token, row=row.row) for row in claimed.rows[len(slots) :]]
         return claimed
+
+    async def _slots_for(
+        self, rows: Sequence[ClaimedRow], offsets: Sequence[float], start: float
+    ) -> Sequence[float]:
+        """Monotonic times for the rows; new ones when a slow ledger made the first ones pass.
+
+        Without that a disk that takes longer than LATENESS for every transaction would never send anything.
+        """
+        if not rows or self.services.clock.monotonic() <= start + offsets[0] + LATENESS:
+            return [start + offset for offset in offsets]
+        try:
+            later = await self.services.pace.reserve(len(rows))
+        except DispatcherError as error:
+            self._failure = self._failure or error
+            return []
+        now = self.services.clock.monotonic()
+        return [now + offset for offset in later.offsets]
 
     def _attempted(self, task: asyncio.Task[None]) -> None:
         self._in_flight.discard(task)
         if not task.cancelled() and (error := task.exception()):
-            # the row keeps its token and becomes in doubt; nothing more starts, and run() raises what happened
             self._failure = self._failure or error
-            self._halt = self._halt or Halt(Stop.BUG)
 
     async def _settle(self, request: ClaimRequest | None = None) -> Claim:
         settlements, self._settlements = self._settlements, []
@@ -187,7 +236,7 @@ class Lane:
             settled = await ledger(
                 settle_and_claim, self.campaign.id, settlements, request, self.services.clock.now()
             )
-        except DispatcherError:
+        except BaseException:
             # what the gateway answered is not forgotten because the ledger was busy: the next transaction
             # takes it along
             self._settlements[:0] = settlements
@@ -199,38 +248,47 @@ class Lane:
         clock = self.services.clock
         until = clock.monotonic() + wait
         while (left := until - clock.monotonic()) > 0 and not self._must_stop():
-            await self._wait(min(left, SETTLE_WITHIN))
+            await clock.sleep(min(left, SETTLE_WITHIN))
             if left > SETTLE_WITHIN:
                 await self._settle()
 
-    async def _wait(self, seconds: float) -> None:
-        await self.services.clock.sleep(seconds)
+    async def _wait_for_room(self) -> None:
+        await self.services.clock.sleep(SETTLE_WITHIN)
+        await self._settle()
 
-    async def _finish(self) -> None:
-        """Settle everything that is in flight; called on every way out."""
-        while self._in_flight:
-            await asyncio.wait(set(self._in_flight), timeout=SETTLE_WITHIN)
-            with suppress(DispatcherError):  # tried again below, with everything else
-                await self._settle()
-        for wait in SETTLE_AGAIN:
-            try:
-                await self._settle()
-                return
-            except DispatcherError:
-                await self.services.clock.sleep(wait)
+    async def _try_to_write_down(self) -> Exception | None:
+        """What stood against it; a bug is kept, for it must not keep the answers in flight from being waited for."""
+        try:
+            await self._write_down()
+        except DispatcherError as error:
+            return error
+        except Exception as error:  # noqa: BLE001 - finish() raises it
+            self._failure = self._failure or error
+            return error
+        return None
+
+    async def _write_down(self) -> None:
+        if self._failure and not isinstance(self._failure, DispatcherError):
+            self._note(Halt(Stop.BUG), self._account)
+        await self._write_stop()
         await self._settle()
 
     async def _attempt(self, row: ClaimedRow, token: str, lease: _Lease, slot: float) -> None:
         clock = self.services.clock
-        await clock.sleep(slot - clock.monotonic())
-        now = clock.monotonic()
-        if self._must_stop() or now > slot + LATENESS or not lease.may_start(now, clock.now()):
+        while (left := slot - clock.monotonic()) > 0 and not self._must_stop():
+            await clock.sleep(min(left, SETTLE_WITHIN))  # at low limits a slot can be minutes away
+        began, started = clock.monotonic(), clock.now()
+        if self._must_stop() or began > slot + LATENESS or not lease.may_start(began, started):
             self._settlements.append(NotSent(token=token, row=row.row))
             return
-        started = clock.now()
-        verdict = await self.services.gateway.send(Route(row.route), self._request(row))
-        self._settlements.append(settlement_of(row, token, verdict, started))
-        await self._react(verdict)
+        try:
+            verdict = await self.services.gateway.send(Route(row.route), self._request(row))
+            self._settlements.append(settlement_of(row, token, verdict, started))
+        except BaseException as error:
+            # a bug: nobody can say how far the request came
+            self._settlements.append(InDoubt(token=token, row=row.row, detail=type(error).__name__))
+            raise
+        await self._react(verdict, began)
 
     def _request(self, row: ClaimedRow) -> SendRequest:
         url = self.services.callback_url
@@ -242,40 +300,49 @@ class Lane:
             callback=Callback(url=url, custom={"row": self.campaign.row_key(row.row)}) if url else None,
         )
 
-    async def _react(self, verdict: Verdict) -> None:
-        if verdict.outcome is Outcome.THROTTLED or verdict.retry_after:
-            await self._slow_down(verdict.retry_after or 1.0)
-        halt = self.breaker.see(verdict, self.services.clock.monotonic()) or await self._check_account(
-            verdict
-        )
-        if halt:
-            await self._stop(halt)
-
-    async def _stop(self, halt: Halt) -> None:
-        """Nothing more starts here, and the ledger tells everybody else."""
-        if self._halt is not None:
-            return
-        self._halt = halt
-        await self.services.ledger(
-            stop_campaign, self.services.ledger.ledger, self.campaign, halt, self.services.clock.now()
-        )
-
-    async def _slow_down(self, seconds: float) -> None:
-        try:
-            await self.services.pace.slow_down(seconds)
-        except DispatcherError:
-            self._halt = self._halt or Halt(Stop.UNREACHABLE)
-
-    async def _check_account(self, verdict: Verdict) -> Halt | None:
-        """A campaign belongs to one account: the username of its first answer."""
+    async def _react(self, verdict: Verdict, began: float) -> None:
+        # the decision to stop comes before anything is awaited: nothing may start in between
         name = verdict.message.username if verdict.message else None
-        if name is None or name == self._account:
-            return None
+        halt = self.breaker.see(verdict, self.services.clock.monotonic(), began)
+        if halt is None and name is not None and self._account not in (None, name):
+            halt = Halt(Stop.OTHER_ACCOUNT)
+        if halt is not None:
+            await self._stop(halt, self._account or name)
+        elif name is not None and self._account is None:
+            await self._learn_account(name)
+        if verdict.outcome is Outcome.THROTTLED or verdict.retry_after:
+            await self.services.pace.slow_down(verdict.retry_after or 1.0)
+
+    async def _learn_account(self, name: str) -> None:
+        """A campaign belongs to one account: the username of its first answer."""
         ledger = self.services.ledger
-        same = await ledger(
-            ledger.ledger.campaigns.set_account, self.campaign.id, name, self.services.clock.now()
-        )
-        if not same:
-            return Halt(Stop.OTHER_ACCOUNT)
-        self._account = name
-        return None
+        now = self.services.clock.now()
+        if await ledger(ledger.ledger.campaigns.set_account, self.campaign.id, name, now):
+            self._account = name
+        else:
+            await self._stop(Halt(Stop.OTHER_ACCOUNT))
+
+    async def _stop(self, halt: Halt, account: str | None = None) -> None:
+        """Nothing more starts here, and the ledger tells everybody else."""
+        self._note(halt, account)
+        with suppress(DispatcherError):  # finish() tries again
+            await self._write_stop()
+
+    def _note(self, halt: Halt, account: str | None) -> None:
+        if self._halt is not None and halt.severity <= self._halt.severity:
+            return
+        self._halt = self._unwritten = halt
+        self._account = self._account or account
+        self.brake.pulled |= halt.account_wide
+
+    async def _write_stop(self) -> None:
+        halt, self._unwritten = self._unwritten, None
+        if halt is None:
+            return
+        ledger = self.services.ledger
+        campaign = replace(self.campaign, account=self._account)
+        try:
+            await ledger(stop_campaign, ledger.ledger, campaign, halt, self.services.clock.now())
+        except BaseException:
+            self._unwritten = self._unwritten or halt
+            raise

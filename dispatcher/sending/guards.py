@@ -67,6 +67,11 @@ class Halt:
     stop: Stop
     account_wide: bool = False
 
+    @property
+    def severity(self) -> int:
+        """0 held, 1 halted, 2 the whole account: a later answer may make a stop worse, never better."""
+        return 2 if self.account_wide else int(self.stop not in HELD_STOPS)
+
 
 _HALTS = {401: Stop.UNAUTHORIZED, 402: Stop.PAYMENT, 403: Stop.FORBIDDEN}
 
@@ -85,18 +90,28 @@ class Breaker:
     _strangers: int = 0
     _rests: int = 0
 
-    def see(self, verdict: Verdict, now: float) -> Halt | None:
-        """The halt that this answer calls for, or None; ``now`` is monotonic."""
+    @property
+    def probing(self) -> bool:
+        """Nothing has got through since a rest began: one request at a time tries the gateway out."""
+        return self._rests > 0
+
+    def see(self, verdict: Verdict, now: float, started: float | None = None) -> Halt | None:
+        """The halt that this answer calls for, or None.
+
+        ``now`` and ``started`` (when the request began; None is now) are monotonic.
+        """
         if verdict.outcome is Outcome.HALT:
-            return halt_of(verdict)
+            return self._trip(halt_of(verdict))
         self._count(verdict)
         if self._refused >= REFUSALS_IN_A_ROW or self._over_share():
-            return Halt(Stop.REFUSALS)
+            return self._trip(Halt(Stop.REFUSALS))
         if self._strangers >= STRANGERS_IN_A_ROW:
-            return Halt(Stop.DOUBTS)
+            return self._trip(Halt(Stop.DOUBTS))
         lost = verdict.outcome is Outcome.IN_DOUBT and self._doubts >= DOUBTS_BEFORE_REST
         if lost or verdict.outcome is Outcome.NOT_SENT:
-            return self._rest(Stop.DOUBTS if lost else Stop.UNREACHABLE, now)
+            return self._rest(
+                Stop.DOUBTS if lost else Stop.UNREACHABLE, now, now if started is None else started
+            )
         return None
 
     def _count(self, verdict: Verdict) -> None:
@@ -109,12 +124,12 @@ class Breaker:
         self._doubts += verdict.outcome is Outcome.IN_DOUBT
         self._strangers = self._strangers + 1 if verdict.stranger else 0
 
-    def _rest(self, stop: Stop, now: float) -> Halt | None:
+    def _rest(self, stop: Stop, now: float, started: float) -> Halt | None:
         """Rest longer each time; what was in flight when a rest began does not begin another one."""
-        if now < self.rest_until:
+        if started < self.rest_until:
             return None
         if self._rests >= len(RESTS):
-            return Halt(stop)
+            return self._trip(Halt(stop))
         self.rest_until = now + RESTS[self._rests]
         self._rests += 1
         return None
@@ -123,14 +138,28 @@ class Breaker:
         limit, window = REFUSALS_OF_LAST
         return len(self._recent) == window and sum(self._recent) > limit
 
+    def _trip(self, halt: Halt) -> Halt:
+        # who resumes the campaign has looked at it: what stopped it must not stop it again at its next answer
+        self._recent.clear()
+        self._refused = self._doubts = self._strangers = self._rests = 0
+        return halt
+
+
+@dataclass
+class Brake:
+    """Shared by the lanes of one account in one process: none of them starts a request once it is pulled."""
+
+    pulled: bool = False
+
 
 def halt_of(verdict: Verdict) -> Halt:
     """The halt that an answer of outcome HALT stands for."""
-    if verdict.code == ErrorCode.BLOCKLISTED or (verdict.message and verdict.message.blocklisted):
+    blocklisted = verdict.code == ErrorCode.BLOCKLISTED or (verdict.message and verdict.message.blocklisted)
+    if blocklisted or verdict.account_wide:
         return Halt(Stop.BLOCKLISTED, account_wide=True)
     if verdict.forbidden:
-        return Halt(Stop.FORBIDDEN_TEXT, account_wide=verdict.account_wide)
-    return Halt(_HALTS.get(verdict.http_status or 0, Stop.FORBIDDEN), account_wide=verdict.account_wide)
+        return Halt(Stop.FORBIDDEN_TEXT)
+    return Halt(_HALTS.get(verdict.http_status or 0, Stop.FORBIDDEN))
 
 
 def stop_campaign(ledger: Ledger, campaign: StoppedCampaign, halt: Halt, now: datetime) -> None:

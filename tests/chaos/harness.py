@@ -1,4 +1,4 @@
-"""Campaigns under fire: a sender as a real process that is killed and frozen, a gateway that misbehaves, and the account.
+"""Campaigns under fire: senders as real processes, killed and frozen, a gateway that misbehaves, and the account.
 
 Everything random comes from one seed.  The gateway is the simulator in the test's own process, so it outlives the
 senders; it is asked what it really accepted.

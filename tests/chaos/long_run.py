@@ -12,7 +12,7 @@ import random
 import sys
 import tempfile
 import time
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -25,7 +25,7 @@ class Weather:
     """One mixture of faults at the gateway."""
 
     name: str
-    faults: Faults = Faults()
+    faults: Faults = field(default_factory=Faults)
     order: Literal["newest", "oldest"] = "newest"
     lag: float = 0.0
     cap: int = 100

@@ -6,9 +6,9 @@ import random
 from pathlib import Path
 
 import pytest
-from tests.chaos.harness import Account, battlefield, kill_repeatedly, settle_accounts
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
+from tests.chaos.harness import Account, battlefield, kill_repeatedly, settle_accounts
 
 LIMIT = 60_000
 ROWS = 1_500

@@ -1,0 +1,140 @@
+"""One pass over the gateway's listing: what is found is settled on the way, the rest is noted for the proof."""
+
+from __future__ import annotations
+
+from collections import defaultdict
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
+
+from dispatcher.gateway.client import Page
+from dispatcher.gateway.models import Message, Route
+from dispatcher.ledger import CampaignView, Found, Ledger
+from dispatcher.sending.guards import Halt, Stop, stop_campaign
+from dispatcher.sending.listing import Doubt, Index, Paging, walk
+from dispatcher.sending.services import Services
+from dispatcher.sending.settlements import actual_cost
+
+AROUND = timedelta(hours=1)  # before a doubtful attempt: what went out then has to be listed as well
+
+
+@dataclass(frozen=True)
+class Known:
+    """What a campaign sent around its doubtful rows: ``rows`` many attempts from ``since`` to ``until``."""
+
+    since: datetime
+    until: datetime
+    rows: int
+
+
+@dataclass
+class Pass:
+    """What one walk over the listing showed."""
+
+    started: datetime
+    witnesses: Mapping[str, datetime]  # our dry runs by message id, and when they started
+    paging: Paging = field(default_factory=Paging)
+    unreadable: bool = False
+    usernames: set[str] = field(default_factory=set)
+    witness: datetime | None = None  # start of the newest listed attempt of ours
+    unclear: set[tuple[int, int]] = field(default_factory=set)
+    found: set[tuple[int, int]] = field(default_factory=set)
+    known: dict[int, Known] = field(default_factory=dict)
+    listed: dict[int, set[int]] = field(default_factory=lambda: defaultdict(set))  # rows of the known ones
+
+    @property
+    def calm(self) -> bool:
+        """It went to the end, nothing can have been missed, and nothing we know of is missing."""
+        whole = all(len(self.listed[campaign]) >= known.rows for campaign, known in self.known.items())
+        return self.paging.complete and self.paging.consistent and whole
+
+
+class Lookout:
+    """Looks through the listing of one gateway for rows in doubt."""
+
+    def __init__(self, services: Services, gateway: str) -> None:
+        self._services = services
+        self._ledger: Ledger = services.ledger.ledger
+        self._gateway = gateway
+
+    async def look(self, doubts: Sequence[Doubt], witnesses: Mapping[str, datetime]) -> Pass:
+        """Page through the listing to its end.  ``witnesses``: our dry runs by message id, and when they started."""
+        seen = Pass(self._services.clock.now(), witnesses)
+        seen.known = await self._known_around(doubts, seen.started)
+        index = Index(doubts)
+        async for page in walk(self._services, seen.paging):
+            await self._look(page, index, seen)
+        return seen
+
+    async def _known_around(self, doubts: Sequence[Doubt], now: datetime) -> dict[int, Known]:
+        """Per campaign: what must be listed before a row's absence means anything."""
+        starts: dict[int, list[datetime]] = defaultdict(list)
+        for doubt in doubts:
+            if now >= doubt.quiet_until:
+                starts[doubt.campaign.id].append(doubt.row.attempt_started_at)
+
+        def read() -> dict[int, Known]:
+            found: dict[int, Known] = {}
+            for campaign_id, moments in starts.items():
+                since, until = min(moments) - AROUND, max(moments)
+                rows = self._ledger.queries.sent_between(campaign_id, since, until)
+                found[campaign_id] = Known(since, until, rows)
+            return found
+
+        return await self._services.ledger(read)
+
+    async def _look(self, page: Page, index: Index, seen: Pass) -> None:
+        seen.unreadable |= page.unreadable > 0
+        seen.usernames.update(message.username for message in page.messages if message.username is not None)
+        skew = page.server_date - self._services.clock.now() if page.server_date else timedelta(0)
+        ids = [message.id for message in page.messages]
+        settled = await self._services.ledger(self._ledger.queries.settled_messages, self._gateway, ids)
+        for message in page.messages:
+            ours = settled.get(message.id)
+            witness = ours.attempt_started_at if ours else seen.witnesses.get(message.id)
+            if witness is not None:
+                seen.witness = max(seen.witness or witness, witness)
+            if ours is not None:
+                known = seen.known.get(ours.campaign_id)
+                if known is not None and known.since <= ours.attempt_started_at <= known.until:
+                    seen.listed[ours.campaign_id].add(ours.row)
+            elif not message.is_dry_run:
+                await self._match(message, skew, index, seen)
+
+    async def _match(self, message: Message, skew: timedelta, index: Index, seen: Pass) -> None:
+        for match in index.matches(message, skew):
+            doubt = match.doubt
+            if doubt.id in seen.found or _is_other_account(message.username, doubt.campaign.account):
+                continue
+            if not match.sure:
+                seen.unclear.add(doubt.id)
+            elif await self._settle_found(message, doubt):
+                seen.found.add(doubt.id)
+                return
+
+    async def _settle_found(self, message: Message, doubt: Doubt) -> bool:
+        ledger, campaign, now = self._services.ledger, doubt.campaign, self._services.clock.now()
+        found = Found(
+            message_id=message.id,
+            sent_at=message.sent_at or message.created_at or doubt.row.attempt_started_at,
+            actual_cost=actual_cost(Route(doubt.row.route), message),
+        )
+        resolve = self._ledger.rows.resolve_doubt
+        settled = await ledger(resolve, campaign.id, doubt.row.row, found, now, token=doubt.row.token)
+        if settled and campaign.account is None and message.username is not None:
+            await ledger(self._ledger.campaigns.set_account, campaign.id, message.username, now)
+        if settled and message.blocklisted:
+            # the answer that was lost would have said so
+            halt = Halt(Stop.BLOCKLISTED, account_wide=True)
+            await stop_for(self._services, campaign, halt, message.username)
+        return settled
+
+
+async def stop_for(services: Services, campaign: CampaignView, halt: Halt, account: str | None) -> None:
+    """Write a stop down; ``account`` is whose it is when the campaign does not know."""
+    named = replace(campaign, account=campaign.account or account)
+    await services.ledger(stop_campaign, services.ledger.ledger, named, halt, services.clock.now())
+
+
+def _is_other_account(username: str | None, account: str | None) -> bool:
+    return username is not None and account is not None and username != account
