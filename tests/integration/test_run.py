@@ -145,9 +145,6 @@ def test_plan_then_preflight_then_question_then_result(cli: Cli, three: list[tup
         (("run", "three.csv", "--report-dir", "three.csv", "--yes"), 2, "report_folder_not_writable"),
         (("run", "three.csv", "--colour"), 2, "usage"),
         (("resume", "77"), 2, "ledger_no_campaign"),
-        (("status", "77"), 2, "no_ledger"),
-        (("simulator", "--received"), 2, "simulator_no_state"),
-        (("optout", "add", "hello"), 2, "optout_number"),
         (("reconcile", "--sent"), 2, "reconcile_flags"),
     ],
 )
@@ -331,7 +328,7 @@ def test_a_cap_with_unknown_prices_is_never_passed(cli: Cli, gateway: GatewayOut
 
 @pytest.mark.parametrize(
     "name",
-    ["with two  spaces.CSV", "attività ñ 日本語.csv", "-leading.csv"],
+    ["attività  ñ 日本語.CSV", "-leading.csv"],
 )
 def test_files_may_have_any_name(cli: Cli, gateway: GatewayOutside, name: str) -> None:
     rows = people(2)
@@ -443,14 +440,11 @@ def test_a_wrong_token_is_exit_4_and_nothing_is_sent(
     ("env", "code"),
     [
         ({"DISPATCHER_TOKEN": "abc"}, "settings_token_without_gateway"),
-        ({"OPENAPI_TOKEN": "abc"}, "settings_token_without_gateway"),
         ({"DISPATCHER_GATEWAY": "sandbox"}, "settings_token_missing"),
-        ({"DISPATCHER_GATEWAY": "production"}, "settings_token_missing"),
         (
             {"DISPATCHER_GATEWAY": "http://sms.example.com", "DISPATCHER_TOKEN": "abc"},
             "settings_gateway_unknown",
         ),
-        ({"DISPATCHER_GATEWAY": "sandboks", "DISPATCHER_TOKEN": "abc"}, "settings_gateway_unknown"),
         ({"DISPATCHER_RATE_PER_MINUTE": "0"}, "settings_invalid"),
         ({"DISPATCHER_LEDGER": "sqlite:///:memory:"}, "ledger_in_memory"),
         ({"DISPATCHER_BROKER": "redis://localhost:1"}, "settings_pairing"),
