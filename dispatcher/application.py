@@ -1,44 +1,28 @@
-"""The composition root: settings become a ledger, a gateway, a pace, a sender, and are handed to the rest."""
+"""The composition root: settings become a ledger, reports and, for what talks to a gateway, a house full of parts.
+
+What only looks into the ledger must not pay for HTTP, spreadsheets and a broker: those are imported when a house is
+built (:mod:`dispatcher.building`).
+"""
 
 from __future__ import annotations
 
-import asyncio
-import os
-import random
-import socket
-import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
-from datetime import timedelta
-from functools import partial
+from contextlib import ExitStack
+from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
+from typing import TYPE_CHECKING
 
 from sqlalchemy.engine import make_url
 
-from dispatcher.campaign.forbidden import ForbiddenWords
-from dispatcher.campaign.prices import Funds, PriceBook
 from dispatcher.errors import UsageError
-from dispatcher.gateway.client import Gateway, GatewayConfig
-from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread, published_prices
-from dispatcher.intake.house import House
-from dispatcher.ledger import CampaignView, Ledger
-from dispatcher.ledger.database import create_file
-from dispatcher.ledger.pace import SqlitePace
-from dispatcher.report.campaign import Reporter
-from dispatcher.report.write import ReportWritten
-from dispatcher.sending.owners import OwnerLock, is_dead
-from dispatcher.sending.reconcile import Reconciler
-from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
-from dispatcher.settings import Configuration, GatewayKind, Target, choose_target
+from dispatcher.ledger import Ledger
+from dispatcher.settings import Configuration, GatewayKind, choose_target
 from dispatcher.wording import Wording
-from jobs.sender import EmbeddedSender
 
-QUIET_AFTER_DEATH = timedelta(
-    seconds=30
-)  # on top of the request time-out, for a claim whose owner is proved dead
+if TYPE_CHECKING:
+    from dispatcher.campaign.prices import Funds, PriceBook
+    from dispatcher.intake.house import House
+    from dispatcher.report.campaign import Reporter
 
 
 class Application:
@@ -48,7 +32,6 @@ class Application:
         self.configuration = configuration
         self.settings = configuration.settings
         self.wording = wording
-        self.clock = SystemClock()
         self._stack = ExitStack()
         check_pairing(self.settings.broker, self.settings.ledger)
 
@@ -59,6 +42,10 @@ class Application:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._stack.close()
+
+    def now(self) -> datetime:
+        """The wall clock's time."""
+        return datetime.now(UTC)
 
     @property
     def folder(self) -> Path:
@@ -89,6 +76,9 @@ class Application:
 
     def price_book(self) -> PriceBook:
         """The operator's own prices; against the simulator, unless there are any, the simulator's."""
+        from dispatcher.campaign.prices import PriceBook
+        from dispatcher.gateway.simulator import SimulatorConfig, published_prices
+
         if self.settings.prices is not None:
             return PriceBook.load(self.settings.prices)
         if choose_target(self.configuration).kind is GatewayKind.SIMULATOR:
@@ -97,162 +87,19 @@ class Application:
             )
         return PriceBook.from_entries(())
 
-    def gateway_config(self) -> GatewayConfig:
-        """How to call the chosen gateway; starts the embedded simulator when that is the one."""
-        target = choose_target(self.configuration)
-        url = target.base_url
-        if target.kind is GatewayKind.SIMULATOR:
-            create_file(self.folder / "simulator.db")  # it holds numbers and texts: for its owner's eyes
-            config = SimulatorConfig(
-                state=self.folder / "simulator.db", token=target.token.get_secret_value()
-            )
-            url = self._stack.enter_context(SimulatorThread(config)).url
-        assert url is not None  # every other kind has one
-        return GatewayConfig(
-            base_url=url, token=target.token, proxy=self.settings.proxy, ca_file=self.settings.ca_file
-        )
-
     def reporter(self, ledger: Ledger) -> Reporter:
         """Writes reports."""
+        from dispatcher.report.campaign import Reporter
+
         return Reporter(
             ledger, self.wording, self.settings.zone, simulated=frozenset({GatewayKind.SIMULATOR})
         )
 
-    def _owner(self, ledger: Ledger) -> OwnerLock:
-        """This process as an owner of claims, alive for as long as its lock is held."""
-        owner = self._stack.enter_context(OwnerLock(self.folder / "owners"))
-        ledger.processes.register(
-            owner.id,
-            pid=os.getpid(),
-            host=socket.gethostname(),
-            role="run",
-            lock_path=str(owner.path),
-            now=self.clock.now(),
-        )
-        self._stack.callback(ledger.processes.forget, owner.id)
-        return owner
-
-    def reconciler(
-        self, ledger: Ledger, target: Target, services: Services, absent_after: timedelta | None = None
-    ) -> Reconciler:
-        """Settles doubts; with the embedded simulator, whose listing is complete at once, time is proof enough."""
-        quiet = timedelta(seconds=self.settings.quiet_seconds)
-        quiet_after_death = timedelta(seconds=services.request_timeout) + QUIET_AFTER_DEATH
-
-        def alive(owner: str) -> bool:
-            registered = {process.owner: process for process in ledger.processes.all()}
-            process = registered.get(owner)
-            return process is not None and not (process.lock_path and is_dead(Path(process.lock_path)))
-
-        def quiet_for(owner_alive: bool) -> timedelta:
-            return quiet if owner_alive else min(quiet, quiet_after_death)
-
-        if absent_after is None and target.kind is GatewayKind.SIMULATOR:
-            absent_after = timedelta(0)
-        return Reconciler(services, target.name, alive=alive, quiet=quiet_for, absent_after=absent_after)
-
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""
-        target = choose_target(self.configuration)
-        words = self.settings.forbid_file
-        forbidden = None if words is None else ForbiddenWords.load(words)
-        ledger = self.ledger()
-        owner = self._owner(ledger)
-        config = self.gateway_config()
-        reporter = self.reporter(ledger)
-        limit = self.settings.rate_per_minute
-        pace = ThreadedPace(
-            SqlitePace(self.folder / "pace.db", limit_per_minute=limit, clock=time.time), target.name
-        )
-        self._stack.callback(pace.close)
+        from dispatcher.building import build_house
 
-        def open_services() -> tuple[Services, Gateway]:
-            gateway = Gateway(config)
-            services = Services(
-                ledger=LedgerThread(ledger),
-                gateway=gateway,
-                pace=pace,
-                clock=self.clock,
-                owner=owner.id,
-                request_timeout=config.timeout,
-                callback_url=self.settings.callback_url,
-            )
-            return services, gateway
-
-        @asynccontextmanager
-        async def services() -> AsyncIterator[Services]:
-            parts, gateway = open_services()
-            try:
-                async with gateway:
-                    yield parts
-            finally:
-                parts.ledger.close()
-
-        @contextmanager
-        def sender(stop: threading.Event) -> Iterator[EmbeddedSender]:
-            parts, gateway = open_services()
-            try:
-                reconciler = self.reconciler(ledger, target, parts)
-                with EmbeddedSender(parts, reconciler, stop.is_set, gateway.aclose, guard=guard) as running:
-                    yield running
-            finally:
-                parts.ledger.close()
-
-        def write_report(campaign: CampaignView, report_dir: Path | None) -> ReportWritten:
-            return reporter.write(campaign, report_dir, now=self.clock.now())
-
-        guard = timedelta(days=self.settings.guard_days)
-        return House(
-            ledger=ledger,
-            gateway=target.name,
-            default_region=self.settings.default_region,
-            clock=self.clock,
-            owner=owner.id,
-            inputs=self.folder / "inputs",
-            book=self.price_book(),
-            funds=funds,
-            guard=guard,
-            rng=random.Random(),
-            services=services,
-            reconciler=partial(self.reconciler, ledger, target),
-            sender=sender,
-            write_report=write_report,
-            forbidden=forbidden,
-        )
-
-
-class ThreadedPace:
-    """The SQLite pace for asynchronous code: asked on one thread of its own, its times become seconds from now."""
-
-    def __init__(self, pace: SqlitePace, key: str) -> None:
-        self._pace = pace
-        self._key = key
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pace")
-
-    @property
-    def rate(self) -> float | None:
-        """Slots a second."""
-        return 1 / self._pace.interval
-
-    async def reserve(self, n: int) -> Slots:
-        """Up to ``n`` slots."""
-        loop = asyncio.get_running_loop()
-        reservation = await loop.run_in_executor(self._thread, self._pace.reserve, self._key, n)
-        now = time.time()
-        return Slots(
-            offsets=[max(0.0, at - now) for at in reservation.times],
-            retry_in=max(0.01, reservation.retry_at - now),
-        )
-
-    async def slow_down(self, seconds: float) -> None:
-        """Nobody takes a slot for so long."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._pace.slow_down, self._key, time.time() + seconds)
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._thread.shutdown(wait=True)
-        self._pace.close()
+        return build_house(self, funds, self._stack)
 
 
 def check_pairing(broker: str, ledger: str) -> None:

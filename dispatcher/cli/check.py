@@ -83,7 +83,7 @@ def check(
             application.existing_ledger(),
             choose_target(configuration).name,
             guard_days=settings.guard_days,
-            now=application.clock.now(),
+            now=application.now(),
         )
         planner = make_planner(request, application.price_book(), funds(flags, settings), history)
         for _ in planner.chunks():

@@ -74,7 +74,7 @@ def _move(verb: str, campaign_id: int, ledger_url: str | None, lang: str | None,
     with Application(configuration, output.wording) as application:
         ledger = application.required_ledger()
         before = ledger.queries.campaign(campaign_id)
-        if not getattr(ledger.campaigns, verb)(campaign_id, application.clock.now()):
+        if not getattr(ledger.campaigns, verb)(campaign_id, application.now()):
             raise UsageError(f"campaign_cannot_{verb}", found=before.state.code, campaign=campaign_id)
         output.tell(f"operate.{verb}", campaign=campaign_id)
         output.result(campaign_values(ledger, ledger.queries.campaign(campaign_id)))

@@ -38,7 +38,7 @@ def add(
     configuration, output = configure(as_json, ledger=ledger, lang=lang, default_region=default_region)
     wanted = _recipients(numbers, configuration.settings.default_region)
     with Application(configuration, output.wording) as application:
-        added = application.ledger().opt_outs.add(wanted, "command line", application.clock.now())
+        added = application.ledger().opt_outs.add(wanted, "command line", application.now())
     output.say(output.wording.count("optout.added", added))
     output.result({"added": added, "already": len(wanted) - added})
     return 0
@@ -102,7 +102,7 @@ def import_file(
     configuration, output = configure(as_json, ledger=ledger, lang=lang, default_region=default_region)
     numbers = read_numbers(file, sheet, phone_column, configuration.settings.default_region)
     with Application(configuration, output.wording) as application:
-        added = application.ledger().opt_outs.add(numbers.recipients, file.name, application.clock.now())
+        added = application.ledger().opt_outs.add(numbers.recipients, file.name, application.now())
     output.say(output.wording.count("optout.added", added))
     for row, found, reason in numbers.unreadable:
         output.say(

@@ -65,7 +65,7 @@ def reconcile(
     with Application(configuration, output.wording) as application, Terminal(output, yes=True) as terminal:
         if row is not None and campaign is not None:
             opened = application.required_ledger()
-            decide_row(opened, campaign, row, sent=sent, now=application.clock.now())
+            decide_row(opened, campaign, row, sent=sent, now=application.now())
             output.tell(
                 "reconcile.decided_sent" if sent else "reconcile.decided_again", row=row, campaign=campaign
             )

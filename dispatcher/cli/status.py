@@ -63,7 +63,7 @@ def report(
     with Application(configuration, output.wording) as application:
         opened = application.required_ledger()
         view = opened.queries.campaign(campaign)
-        written = application.reporter(opened).write(view, report_dir, now=application.clock.now())
+        written = application.reporter(opened).write(view, report_dir, now=application.now())
         output.tell("run.report", path=written.target)
         output.result(campaign_values(opened, opened.queries.campaign(campaign)))
     return 0
