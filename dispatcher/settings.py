@@ -2,11 +2,9 @@
 
 Sources, the first that names a setting wins: flags, environment (``DISPATCHER_…``), ``.env`` and
 ``dispatcher.toml`` in the working directory, the same two files in the user's configuration directory.
-Files hold the names without prefix in
-``dispatcher.toml`` (``rate_per_minute = 6000``) and with prefix in ``.env``.  The origin of every value is
-kept, because
-``run`` says where gateway and token come from, and because a file lying about must not send a token to a
-stranger's host.
+Names stand without prefix in ``dispatcher.toml`` (``rate_per_minute = 6000``) and with it in ``.env``.  The
+origin of every value is kept, because ``run`` says where gateway and token come from, and because a file lying
+about must not send a token to a stranger's host.
 """
 
 from __future__ import annotations
@@ -16,6 +14,7 @@ import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
+from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
@@ -64,7 +63,7 @@ class Settings(BaseSettings):
     rate_per_minute: int = Field(10_000, ge=1, le=1_000_000)
     default_region: str = Field("IT", pattern="^[A-Z]{2}$")
     sender: str | None = None
-    max_cost: Decimal | None = Field(None, ge=0)
+    max_cost: Decimal | None = Field(None, ge=0, lt=10**9, decimal_places=6)  # as exact as the ledger's money
     prices: Path | None = None
     forbid_file: Path | None = None
     bundles: str = ""
@@ -204,12 +203,13 @@ def _toml(path: Path) -> dict[str, Any]:
     if not path.is_file():
         return {}
     try:
-        values = tomllib.loads(path.read_text(encoding="utf-8-sig"))
+        # amounts keep their written digits
+        values = tomllib.loads(path.read_text(encoding="utf-8-sig"), parse_float=str)
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise UsageError("settings_unreadable", file=str(path)) from error
     for name in values:
         _must_be_known(path, name)
-    return {name: str(value) if isinstance(value, float) else value for name, value in values.items()}
+    return values
 
 
 def _must_be_known(path: Path, name: str) -> None:
@@ -239,13 +239,13 @@ class GatewayKind(StrEnum):
     CUSTOM = "custom"
 
 
+@dataclass(frozen=True)
 class Target:
     """The chosen gateway: its kind, its base URL (None for the embedded simulator) and the token to call it with."""
 
-    def __init__(self, kind: GatewayKind, base_url: str | None, token: SecretStr) -> None:
-        self.kind = kind
-        self.base_url = base_url
-        self.token = token
+    kind: GatewayKind
+    base_url: str | None
+    token: SecretStr = field(repr=False)
 
     @property
     def name(self) -> str:
@@ -300,6 +300,7 @@ def is_loopback(url: str) -> bool:
 
 
 def _checked_url(url: str) -> str:
+    """The base URL in one spelling: campaigns are filed under it, and the guard looks where they are filed."""
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0
@@ -308,4 +309,8 @@ def _checked_url(url: str) -> str:
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
     if not (usable and secure) or parts.query or parts.fragment or parts.username or parts.password:
         raise UsageError("settings_gateway_unknown", found=masked(url))
-    return url.rstrip("/")
+    host = (parts.hostname or "").removesuffix(".")
+    place = f"[{host}]" if ":" in host else host
+    if parts.port not in (None, 443 if parts.scheme == "https" else 80):
+        place += f":{parts.port}"
+    return f"{parts.scheme}://{place}{parts.path}".rstrip("/")

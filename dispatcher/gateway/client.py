@@ -6,7 +6,6 @@ the caller's.
 
 from __future__ import annotations
 
-import ipaddress
 import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -25,8 +24,7 @@ from dispatcher.gateway.answers import read_date, read_message, read_object
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
 from dispatcher.gateway.transport import MAX_BODY, AiohttpTransport, Timeouts
-
-HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
+from dispatcher.settings import is_loopback, masked
 
 _MAX_ANSWER = 1024 * 1024
 _MAX_LISTING = 32 * 1024 * 1024
@@ -228,33 +226,13 @@ def check_base_url(url: str) -> None:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # an unreadable port raises here
     except ValueError:
-        raise UsageError("gateway_url_invalid", found=url) from None
+        raise UsageError("gateway_url_invalid", found=masked(url)) from None
     if parts.username is not None or parts.password is not None:
-        raise UsageError("gateway_url_invalid", found=f"{parts.scheme}://…@{host}")
+        raise UsageError("gateway_url_invalid", found=masked(url))
     if not host or parts.query or parts.fragment or not url.isprintable() or " " in url:
         raise UsageError("gateway_url_invalid", found=url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and _is_loopback(host)):
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
         raise UsageError("gateway_url_insecure", found=url)
-
-
-def token_may_go_to(url: str) -> bool:
-    """Whether a token may go to ``url`` without a person having named it: the provider's hosts and loopback
-    only.
-    """
-    try:
-        check_base_url(url)
-    except UsageError:
-        return False
-    parts = urlsplit(url)
-    own = {urlsplit(host).hostname for host in HOSTS.values()}
-    return _is_loopback(parts.hostname or "") or (parts.hostname in own and parts.port in (None, 443))
-
-
-def _is_loopback(host: str) -> bool:
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return host == "localhost"
 
 
 def _checked_token(token: SecretStr) -> str:
@@ -271,7 +249,7 @@ def _transport(config: GatewayConfig) -> AiohttpTransport:
     return AiohttpTransport(
         connections=config.connections,
         ssl_context=_ssl_context(config.ca_file) if parts.scheme == "https" else None,
-        proxy=None if _is_loopback(parts.hostname or "") else config.proxy,
+        proxy=None if is_loopback(config.base_url) else config.proxy,
         timeouts=Timeouts.within(config.timeout),
     )
 

@@ -48,7 +48,17 @@ class Account:
 
     def add(self, other: Account) -> None:
         """Count another run in."""
-        for name in ("rows", "kills", "freezes", "restarts", "accepted", "at_gateway", "twice", "lost", "unexpected"):
+        for name in (
+            "rows",
+            "kills",
+            "freezes",
+            "restarts",
+            "accepted",
+            "at_gateway",
+            "twice",
+            "lost",
+            "unexpected",
+        ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.busiest = max(self.busiest, other.busiest)
         self.seconds += other.seconds
@@ -115,7 +125,13 @@ def end(process: subprocess.Popen[bytes]) -> None:
 
 
 def kill_repeatedly(
-    field: Battlefield, file: Path, rng: random.Random, *, kills: int, between: tuple[float, float], freezes: float = 0
+    field: Battlefield,
+    file: Path,
+    rng: random.Random,
+    *,
+    kills: int,
+    between: tuple[float, float],
+    freezes: float = 0,
 ) -> Account:
     """Send ``file``, killing the sender ``kills`` times at random moments; then let it finish.
 

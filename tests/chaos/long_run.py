@@ -36,8 +36,12 @@ WEATHER = (
     Weather("calm"),
     Weather("lost answers", Faults(rates={Fault.RESET_AFTER: 0.004, Fault.ERROR_AFTER: 0.004}), "oldest"),
     Weather("resets", Faults(rates={Fault.RESET_BEFORE: 0.004, Fault.HALF_ANSWER: 0.004}), lag=3.0),
-    Weather("throttled", Faults(rates={Fault.THROTTLED: 0.01, Fault.ERROR_AFTER: 0.002}, retry_after=1), cap=37),
-    Weather("garbage", Faults(rates={Fault.GARBAGE: 0.003, Fault.CLOSE_AFTER: 0.003, Fault.ERROR_BEFORE: 0.003})),
+    Weather(
+        "throttled", Faults(rates={Fault.THROTTLED: 0.01, Fault.ERROR_AFTER: 0.002}, retry_after=1), cap=37
+    ),
+    Weather(
+        "garbage", Faults(rates={Fault.GARBAGE: 0.003, Fault.CLOSE_AFTER: 0.003, Fault.ERROR_BEFORE: 0.003})
+    ),
 )
 
 

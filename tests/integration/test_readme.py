@@ -46,7 +46,9 @@ def test_the_test_command_installs_the_test_extra_and_runs_pytest() -> None:
 
 
 def test_every_command_of_the_program_is_in_the_table() -> None:
-    rows = re.findall(r"^\| (`.+?) \|", README.split("## Commands")[1].split("## The report")[0], re.MULTILINE)
+    rows = re.findall(
+        r"^\| (`.+?) \|", README.split("## Commands")[1].split("## The report")[0], re.MULTILINE
+    )
     named = {word for row in rows for word in re.findall(r"`([a-z]+)", row)} | {
         word for row in rows for word in re.findall(r"`([a-z]+) ", row)
     }

@@ -22,12 +22,10 @@ from pydantic import SecretStr
 
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
 from dispatcher.gateway.client import (
-    HOSTS,
     Gateway,
     GatewayConfig,
     check_base_url,
     failure,
-    token_may_go_to,
 )
 from dispatcher.gateway.models import Callback, Message, Options, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
@@ -277,28 +275,8 @@ def test_the_token_travels_encrypted_or_not_at_all(url: str, code: str | None) -
         check_base_url(url)
     assert caught.value.code == code
     assert "pa55" not in str(caught.value)
-    assert not token_may_go_to(url)
     with pytest.raises(UsageError):
         Gateway(config(url))
-
-
-@pytest.mark.parametrize(
-    ("url", "may"),
-    [
-        *((url, True) for url in HOSTS.values()),
-        ("https://SMS.openapi.com:443/", True),
-        ("https://sms.openapi.com:8443", False),
-        ("http://127.0.0.1:8081", True),
-        ("http://localhost", True),
-        ("http://[::1]:1", True),
-        ("https://sms.openapi.com.example", False),
-        ("https://openapi.com", False),
-        ("https://example.com/sms.openapi.com", False),
-        ("https://xsms.openapi.com", False),
-    ],
-)
-def test_whom_a_token_may_meet_unasked(url: str, may: bool) -> None:
-    assert token_may_go_to(url) is may
 
 
 @pytest.mark.parametrize("token", ["", " ", "two words", "line\nbreak", "line\r\nX-Evil: 1", "tökén", "a\tb"])
