@@ -21,14 +21,10 @@ from aiohttp import web
 from pydantic import SecretStr
 
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
-from dispatcher.gateway.client import (
-    Gateway,
-    GatewayConfig,
-    check_base_url,
-    failure,
-)
+from dispatcher.gateway.client import Gateway, GatewayConfig, check_base_url, failure
 from dispatcher.gateway.models import Callback, Message, Options, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.settings import HOSTS
 from dispatcher.wording import LANGUAGES, Wording
 
 T = TypeVar("T")
@@ -261,6 +257,7 @@ URLS: list[tuple[str, str | None]] = [
     ("https://sms.openapi.com?x=1", "gateway_url_invalid"),
     ("https://sms.openapi.com#x", "gateway_url_invalid"),
     ("https://sms.openapi.com:notaport", "gateway_url_invalid"),
+    ("https://user:pa55@sms.openapi.com:notaport", "gateway_url_invalid"),
     ("https://sms.openapi .com", "gateway_url_invalid"),
     ("https://[::1", "gateway_url_invalid"),
 ]
