@@ -18,7 +18,7 @@ _KEYS = frozenset({"route", "country", "per_part", "ceiling"})
 _PRICE = re.compile(r"\d{1,3}(?:\.\d{1,8})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}")
 _COUNTRY = re.compile(r"[A-Z]{2}")
-_MONEY = re.compile(r"\d{1,9}(?:[.,]\d{1,8})?", re.ASCII)
+_MONEY = re.compile(r"\d{1,9}(?:[.,]\d{1,6})?", re.ASCII)  # as exact as the ledger's money
 _THOUSANDS_OR_DECIMALS = re.compile(r"[1-9]\d{0,2}[.,]\d{3}")
 _BUNDLE = re.compile(r"\s*([A-Za-z]{2})\s*=\s*(\d{1,12})\s*", re.ASCII)
 

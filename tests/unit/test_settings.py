@@ -103,7 +103,7 @@ def test_the_first_source_that_names_a_setting_wins(here: Path, user: Path, stro
 def test_sources_add_up(here: Path, user: Path) -> None:
     (here / ".env").write_text("DISPATCHER_TOKEN=abc\n")
     (here / "dispatcher.toml").write_text("rate_per_minute = 600\n")
-    (user / "dispatcher.toml").write_text('sender = "Clinica"\nmax_cost = 20.5\n')
+    (user / "dispatcher.toml").write_text('sender = "Clinica"\nmax_cost = 20.50\n')
     configuration = load(
         {"gateway": "sandbox"},
         environ={"DISPATCHER_DEFAULT_REGION": "es"},
@@ -113,7 +113,7 @@ def test_sources_add_up(here: Path, user: Path) -> None:
     settings = configuration.settings
     assert settings.token == SecretStr("abc")
     assert (settings.rate_per_minute, settings.sender) == (600, "Clinica")
-    assert settings.max_cost == Decimal("20.5")
+    assert str(settings.max_cost) == "20.50"
     assert settings.default_region == "ES"
     assert {
         name: configuration.origin(name) for name in ("gateway", "default_region", "token", "sender")
@@ -239,6 +239,8 @@ def test_a_file_that_cannot_be_read_is_named(here: Path, user: Path, file: str, 
         ("default_region", "ITA"),
         ("max_cost", "-1"),
         ("max_cost", "NaN"),
+        ("max_cost", "0.0000001"),
+        ("max_cost", "1e30"),
         ("max_cost", "20 euro"),
         ("wallet", "Infinity"),
         ("timezone", "Rome"),
@@ -329,7 +331,15 @@ def configured(
         ("production", "abc", GatewayKind.PRODUCTION, HOSTS["production"], "production", True),
         (HOSTS["production"], "abc", GatewayKind.PRODUCTION, HOSTS["production"], "production", True),
         (HOSTS["production"] + "/", "abc", GatewayKind.PRODUCTION, HOSTS["production"], "production", True),
+        *(
+            (spelling, "abc", GatewayKind.PRODUCTION, HOSTS["production"], "production", True)
+            for spelling in ("HTTPS://SMS.openapi.com:443/", "https://sms.openapi.com.")
+        ),
         (HOSTS["sandbox"], "abc", GatewayKind.SANDBOX, HOSTS["sandbox"], "sandbox", False),
+        *(
+            (spelling, "abc", GatewayKind.CUSTOM, "http://[::1]:90/v2", "http://[::1]:90/v2", True)
+            for spelling in ("http://[::1]:90/v2", "HTTP://[::1]:90/v2//")
+        ),
         (
             "https://sms.example/v2/",
             "abc",

@@ -158,7 +158,10 @@ def test_money(text: str, expected: str) -> None:
 @pytest.mark.parametrize(
     ("text", "code"),
     [
-        *((text, "money_not_readable") for text in ("", "-1", "1e3", "20 EUR", "nan", "1.000,00", ".5", "٣")),
+        *(
+            (text, "money_not_readable")
+            for text in ("", "-1", "1e3", "20 EUR", "nan", "1.000,00", ".5", "٣", "0.1234567")
+        ),
         ("1.000", "money_ambiguous"),
         ("20,500", "money_ambiguous"),
     ],
