@@ -9,13 +9,15 @@ from datetime import datetime, timedelta
 
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message, Route
-from dispatcher.ledger import CampaignView, Found, Ledger
+from dispatcher.ledger import CampaignView, DoubtfulRow, Found, Ledger
 from dispatcher.sending.guards import Halt, Stop, stop_campaign
 from dispatcher.sending.listing import Doubt, Index, Paging, walk
 from dispatcher.sending.services import Services
 from dispatcher.sending.settlements import actual_cost
 
-AROUND = timedelta(hours=1)  # before a doubtful attempt: what went out then has to be listed as well
+AROUND = timedelta(
+    hours=1
+)  # before a doubtful attempt; what went out from then to its deadline has to be listed too
 
 
 @dataclass(frozen=True)
@@ -68,15 +70,16 @@ class Lookout:
 
     async def _known_around(self, doubts: Sequence[Doubt], now: datetime) -> dict[int, Known]:
         """Per campaign: what must be listed before a row's absence means anything."""
-        starts: dict[int, list[datetime]] = defaultdict(list)
+        ready: dict[int, list[DoubtfulRow]] = defaultdict(list)
         for doubt in doubts:
             if now >= doubt.quiet_until:
-                starts[doubt.campaign.id].append(doubt.row.attempt_started_at)
+                ready[doubt.campaign.id].append(doubt.row)
 
         def read() -> dict[int, Known]:
             found: dict[int, Known] = {}
-            for campaign_id, moments in starts.items():
-                since, until = min(moments) - AROUND, max(moments)
+            for campaign_id, doubtful in ready.items():
+                since = min(row.attempt_started_at for row in doubtful) - AROUND
+                until = max(row.deadline for row in doubtful)
                 rows = self._ledger.queries.sent_between(campaign_id, since, until)
                 found[campaign_id] = Known(since, until, rows)
             return found
