@@ -19,13 +19,11 @@ from pathlib import Path
 from dispatcher.campaign.plan import Objects, PlanChunk, Planner
 from dispatcher.campaign.prices import PriceBook
 from dispatcher.campaign.reasons import PlanStatus
-from dispatcher.campaign.segments import Encoding
 from dispatcher.errors import FileError
 from dispatcher.intake.planning import PlanRequest
-from dispatcher.ledger import Ledger, NewCampaign, RowState, Totals, to_micros
+from dispatcher.ledger import ENCODING_NUMBERS, Ledger, NewCampaign, RowState, Totals, to_micros
 from dispatcher.ledger.values import rounded
 
-ENCODINGS = {Encoding.GSM7: 1, Encoding.UCS2: 2}
 # What a part of unknown price counts against a cap: the provider's own minimum credit.
 CEILING_PER_PART = Decimal(1)
 ROWS_A_TRANSACTION = 2_000
@@ -171,7 +169,7 @@ def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
         _texts(chunk.route),
         chunk.sender.tolist(),
         chunk.text.tolist(),
-        [ENCODINGS.get(encoding) for encoding in chunk.encoding.tolist()],
+        [ENCODING_NUMBERS.get(encoding) for encoding in chunk.encoding.tolist()],
         chunk.parts.tolist(),
         [None if cost is None else _estimate(cost) for cost in chunk.cost.tolist()],
         _reserves(chunk, book),

@@ -5,9 +5,9 @@ from dispatcher.ledger.halts import Stop
 from dispatcher.ledger.journal import Event
 from dispatcher.ledger.ledger import Ledger
 from dispatcher.ledger.optouts import OptOut
-from dispatcher.ledger.pace import NoPace, Reservation, SqlitePace
+from dispatcher.ledger.pace import Reservation, SqlitePace
 from dispatcher.ledger.processes import Process
-from dispatcher.ledger.queries import DoubtfulRow, MoneyView, Progress, Remaining, ReportRow
+from dispatcher.ledger.queries import DoubtfulRow, Progress, Remaining, ReportRow
 from dispatcher.ledger.records import (
     ROW_COLUMNS,
     Absent,
@@ -31,10 +31,12 @@ from dispatcher.ledger.records import (
 from dispatcher.ledger.screenings import DistinctText, Screening
 from dispatcher.ledger.settling import CLAIM_EXPIRED
 from dispatcher.ledger.states import CampaignState, RowState
-from dispatcher.ledger.values import from_micros, to_instant, to_micros
+from dispatcher.ledger.values import ENCODING_NAMES, ENCODING_NUMBERS, from_micros, to_instant, to_micros
 
 __all__ = [
     "CLAIM_EXPIRED",
+    "ENCODING_NAMES",
+    "ENCODING_NUMBERS",
     "ROW_COLUMNS",
     "Absent",
     "Accepted",
@@ -51,9 +53,7 @@ __all__ = [
     "Found",
     "InDoubt",
     "Ledger",
-    "MoneyView",
     "NewCampaign",
-    "NoPace",
     "NotSent",
     "OptOut",
     "Process",

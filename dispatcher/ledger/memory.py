@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select, text
+from sqlalchemy import Connection, Select, func, or_, select
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import campaigns, gateways, is_maybe_sent, is_ready, rows
@@ -68,27 +68,15 @@ class Memory:
             found = connection.execute(_most_met(campaign_id, sorted(earlier), since)).first()
         return None if found is None else OtherTexts(campaign=found.campaign_id, people=found.people)
 
-    def recipients_of(self, file_name: str, gateway: str, account: str | None, since: datetime) -> set[str]:
-        """Who got something (or may have) from a file of that name since then, whatever its text was."""
-        with self._database.read() as connection:
-            earlier = _campaigns(connection, gateway, account, since, campaigns.c.file_name == file_name)
-            if not earlier:
-                return set()
-            sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
-            chosen = select(rows.c.recipient).where(rows.c.campaign_id.in_(sorted(earlier)), *sent)
-            streamed = connection.execution_options(yield_per=5_000)
-            return {recipient for recipient in streamed.execute(chosen).scalars() if recipient is not None}
-
 
 def _most_met(campaign_id: int, earlier: Sequence[int], since: datetime) -> Select[Any]:
     """The one of ``earlier`` with most people among this campaign's ready rows, under other guard keys."""
     sent = rows.alias("sent")
     people = func.count(rows.c.recipient.distinct()).label("people")
-    maybe_sent = text(is_maybe_sent().text.replace("rows.", "sent."))
     return (
         select(sent.c.campaign_id, people)
         .select_from(rows.join(sent, sent.c.recipient == rows.c.recipient))
-        .where(rows.c.campaign_id == campaign_id, is_ready(), maybe_sent)
+        .where(rows.c.campaign_id == campaign_id, is_ready(), is_maybe_sent("sent"))
         .where(sent.c.campaign_id.in_(earlier), sent.c.attempt_started_at >= since)
         .where(sent.c.guard_key != rows.c.guard_key)
         .group_by(sent.c.campaign_id)
@@ -97,15 +85,12 @@ def _most_met(campaign_id: int, earlier: Sequence[int], since: datetime) -> Sele
     )
 
 
-def _campaigns(
-    connection: Connection, gateway: str, account: str | None, since: datetime, *where: Any
-) -> set[int]:
+def _campaigns(connection: Connection, gateway: str, account: str | None, since: datetime) -> set[int]:
     """Campaigns that may have sent since then: a first look that makes the guard free on a young ledger."""
     chosen = [
         gateways.c.name == gateway,
         campaigns.c.started_at.is_not(None),
         campaigns.c.updated_at >= since,
-        *where,
     ]
     if account is not None:
         chosen.append(or_(campaigns.c.account.is_(None), campaigns.c.account == account))

@@ -15,7 +15,7 @@ import sqlite3
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol, TypeVar
+from typing import TypeVar
 
 from dispatcher.errors import Unreachable
 from dispatcher.ledger.database import create_file
@@ -51,20 +51,10 @@ class Reservation:
     retry_at: float
 
 
-class Pace(Protocol):
-    """What a sender needs of a pace."""
-
-    def reserve(self, key: str, n: int) -> Reservation:
-        """Up to ``n`` slots.  Unreachable: no sends."""
-
-    def slow_down(self, key: str, until: float) -> None:
-        """Nobody gets a slot before ``until`` (wall-clock seconds)."""
-
-
 def interval_for(limit_per_minute: int) -> float:
     """Seconds between two slots; ValueError below one a minute."""
     if limit_per_minute < 1:
-        raise ValueError("the pace needs a limit of at least 1 a minute; NoPace has none")
+        raise ValueError("the pace needs a limit of at least 1 a minute")
     # with one a minute there is no rate left after the "+ 1": two slots must simply never share a window
     return (WINDOW + LATENESS) / (limit_per_minute - 1) if limit_per_minute > 1 else WINDOW + 2 * LATENESS
 
@@ -183,20 +173,3 @@ class SqlitePace:
         except OSError:
             return None
         return status.st_dev, status.st_ino
-
-
-class NoPace:
-    """No limit: for benchmarks against a gateway of one's own."""
-
-    rate = None
-
-    def __init__(self, *, clock: Callable[[], float]) -> None:
-        self._clock = clock
-
-    def reserve(self, key: str, n: int) -> Reservation:
-        """``n`` slots, now."""
-        now = self._clock()
-        return Reservation([now] * n, now, now)
-
-    def slow_down(self, key: str, until: float) -> None:
-        """Has no effect."""

@@ -14,7 +14,7 @@ from dispatcher.errors import UsageError
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.records import CampaignView, ClaimedRow
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_ready, is_unsettled, rows
-from dispatcher.ledger.states import ENDED, PROBLEM, SENT, CampaignState, RowState
+from dispatcher.ledger.states import FINAL_CAMPAIGNS, PROBLEM, CampaignState, RowState
 from dispatcher.ledger.values import Money
 
 _REPORT = (
@@ -69,24 +69,6 @@ class Progress:
 
     rows: dict[RowState, int]  # only states that have rows
     parts: dict[RowState, int]
-
-    @property
-    def sent_parts(self) -> int:
-        """Parts the gateway has accepted."""
-        return sum(n for state, n in self.parts.items() if state in SENT)
-
-
-@dataclass(frozen=True, slots=True, kw_only=True)
-class MoneyView:
-    """``unpriced_rows``: accepted rows whose price nobody told, plus rows the plan could not price."""
-
-    estimated: Decimal | None
-    actual: Decimal
-    committed: Decimal
-    max_cost: Decimal | None
-    unpriced_planned: int
-    unpriced_accepted: int
-    currency: str
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -151,7 +133,7 @@ class Queries:
     def open_campaign_for(self, file_sha256: str, fingerprint: str, gateway: str) -> CampaignView | None:
         """The campaign under way for the same file with the same options on that gateway."""
         same = (campaigns.c.file_sha256 == file_sha256, campaigns.c.fingerprint == fingerprint)
-        going = campaigns.c.state.not_in(ENDED | {CampaignState.LOADING})
+        going = campaigns.c.state.not_in(FINAL_CAMPAIGNS | {CampaignState.LOADING})
         found = self._campaigns(
             _views().where(*same, gateways.c.name == gateway, going).order_by(campaigns.c.id.desc())
         )
@@ -169,19 +151,6 @@ class Queries:
         some = [count for count in found if count.n]
         return Progress(
             rows={count.state: count.n for count in some}, parts={count.state: count.parts for count in some}
-        )
-
-    def money(self, campaign_id: int) -> MoneyView:
-        """What was planned, spent and reserved."""
-        campaign = self.campaign(campaign_id)
-        return MoneyView(
-            estimated=campaign.estimated_cost,
-            actual=campaign.actual_cost,
-            committed=campaign.committed_cost,
-            max_cost=campaign.max_cost,
-            unpriced_planned=campaign.unpriced_rows,
-            unpriced_accepted=campaign.accepted_unpriced,
-            currency=campaign.currency,
         )
 
     def report_rows(self, campaign_id: int) -> Iterator[ReportRow]:

@@ -4,7 +4,7 @@ token.
 
 from __future__ import annotations
 
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
 from typing import Any
@@ -20,22 +20,10 @@ from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Claim, ClaimRequest, NotSent, Resolution, Settled, Settlement
 from dispatcher.ledger.resolving import decide_doubt
 from dispatcher.ledger.schema import is_unsettled, rows
-from dispatcher.ledger.settling import CLAIM_EXPIRED, Decision, settle_rows, write_decisions
+from dispatcher.ledger.settling import CLAIM_EXPIRED, FACTS, doubtful, settle_rows, write_decisions
 from dispatcher.ledger.states import RowState
 
 R = RowState
-_FACTS = (
-    rows.c.row,
-    rows.c.state,
-    rows.c.attempt_token,
-    rows.c.message_id,
-    rows.c.parts,
-    rows.c.reserve_cost,
-    rows.c.actual_cost,
-    rows.c.attempts,
-    rows.c.attempt_started_at,
-    rows.c.error_detail,
-)
 
 
 class Rows:
@@ -195,13 +183,6 @@ class Rows:
                 done += moved
         return done
 
-    def exclude_ready(self, campaign_id: int, state: RowState, reason: str | None, now: datetime) -> int:
-        """Every row that is still ready; returns how many that were."""
-        done = 0
-        while moved := self._exclude(campaign_id, state, reason, now):
-            done += moved
-        return done
-
     def _exclude(
         self,
         campaign_id: int,
@@ -223,23 +204,19 @@ class Rows:
     def _doubt(self, campaign_id: int, now: datetime, *where: Any, detail: str = CLAIM_EXPIRED) -> int:
         tally = Tally()
         chosen = where or (rows.c.deadline <= now,)
-        values = {"in_doubt_at": now, "reason": "answer_unknown", "error_detail": detail}
+        decision = doubtful(now, None, detail)
         with self._database.write() as connection:
             campaign = locked(connection, campaign_id)
             current = _facts(connection, campaign_id, is_unsettled(), rows.c.state == R.SENDING, *chosen)
-            write_decisions(
-                connection, campaign, [(row, Decision(R.IN_DOUBT, values)) for row in current], tally
-            )
+            write_decisions(connection, campaign, [(row, decision) for row in current], tally)
             tally.write(connection, campaign_id, now)
-            by_owner: dict[str, int] = defaultdict(int)
-            for row in current:
-                by_owner[row.attempt_token] += 1
             if current:
-                note(connection, detail, now, campaign_id=campaign_id, attempts=dict(by_owner))
+                attempts = Counter(row.attempt_token for row in current)
+                note(connection, detail, now, campaign_id=campaign_id, attempts=dict(attempts))
         return len(current)
 
 
 def _facts(connection: Connection, campaign_id: int, *where: Any) -> Sequence[Row[Any]]:
-    query = select(*_FACTS).where(rows.c.campaign_id == campaign_id, *where)
+    query = select(*FACTS, rows.c.attempt_started_at).where(rows.c.campaign_id == campaign_id, *where)
     found: Sequence[Any] = connection.execute(query).all()
     return found

@@ -218,9 +218,7 @@ rows = Table(
 
 
 def is_ready() -> TextClause:
-    """Rows that are ready, written so that the planner sees the partial index: a bound value would hide
-    it.
-    """
+    """Rows that are ready, written so that the planner sees the partial index: a bound value would hide it."""
     return text(f"rows.{_READY}")
 
 
@@ -229,9 +227,9 @@ def is_unsettled() -> TextClause:
     return text(f"rows.{_ATTEMPTED}")
 
 
-def is_maybe_sent() -> TextClause:
-    """Rows the gateway has or may have; the partial index's own words."""
-    return text(f"rows.{_MAYBE}")
+def is_maybe_sent(name: str = "rows") -> TextClause:
+    """Rows the gateway has or may have; the partial index's own words.  ``name``: what the query calls the table."""
+    return text(f"{name}.{_MAYBE}")
 
 
 screenings = Table(

@@ -28,11 +28,15 @@ R = RowState
 DETAIL_LENGTH = 500
 CLAIM_EXPIRED = "claim_expired"
 """Detail of a doubt about a claim whose owner has not spoken: if it lives, its request may still leave."""
-_CURRENT = (
-    *("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts"),
-    "error_detail",
+FACTS = tuple(
+    rows.c[name]
+    for name in (
+        *("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts"),
+        "error_detail",
+    )
 )
-_SELECT = select(*(rows.c[name] for name in _CURRENT)).where(
+"""What of a row a decision looks at."""
+_SELECT = select(*FACTS).where(
     rows.c.campaign_id == bindparam("of_campaign"), rows.c.row.in_(bindparam("rows", expanding=True))
 )
 _TAKEN = select(rows.c.message_id, rows.c.campaign_id, rows.c.row).where(
@@ -72,7 +76,7 @@ def decide(current: Row[Any] | None, settlement: Settlement, id_is_taken: bool, 
     if isinstance(settlement, NotSent):
         # also from in doubt: who holds the claim knows best, and it may have been frozen past its deadline
         return Decision(R.READY, {"attempts": max(current.attempts - 1, 0)})
-    doubt = _doubt(now, settlement.error_code, settlement.detail)
+    doubt = doubtful(now, settlement.error_code, settlement.detail)
     if current.state is R.SENDING:
         return doubt
     # a frozen owner is back and says that its request ended: from here on absence can be proved
@@ -83,7 +87,7 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
     if current.message_id == answer.message_id:
         return Decision()  # told twice: by the answer and by a callback, say
     if id_is_taken:
-        doubt = _doubt(now, None, "message_id_taken") if same and current.state is R.SENDING else Decision()
+        doubt = doubtful(now, None, "message_id_taken") if same and current.state is R.SENDING else Decision()
         return replace(doubt, event="message_id_taken")
     lost = None if same else "late_success_lost_token"
     values = {
@@ -107,7 +111,8 @@ def _refused(answer: Refused, id_is_taken: bool) -> Decision:
     return Decision(R.REFUSED, values | {"message_id": None if id_is_taken else answer.message_id})
 
 
-def _doubt(now: datetime, code: str | None, detail: str | None) -> Decision:
+def doubtful(now: datetime, code: str | None, detail: str | None) -> Decision:
+    """In doubt from now on."""
     values = {
         "in_doubt_at": now,
         "reason": "answer_unknown",
@@ -178,8 +183,9 @@ def write_decisions(
         tally.change(before, Counted(new, row.parts, row.reserve_cost, actual))
         if new is R.READY:
             back.append(row.row)
-    for _, old, new, names in sorted(groups):
-        batch = groups[(_, old, new, names)]
+    for group in sorted(groups):  # what is taken back first comes first
+        _, old, new, names = group
+        batch = groups[group]
         if connection.execute(_guarded(old, new, names), batch).rowcount != len(batch):
             raise RuntimeError(f"campaign {campaign.id}: rows moved while it was locked")
     if back and campaign.state is CampaignState.CANCELLED:

@@ -198,7 +198,6 @@ PROBLEM = frozenset(
 
 FINAL_ROWS = frozenset(state for state in R if not any(old is state for old, _ in ROW_MOVES))
 FINAL_CAMPAIGNS = frozenset(state for state in C if not any(old is state for old, _ in CAMPAIGN_MOVES))
-ENDED = FINAL_CAMPAIGNS
 
 
 def may_move(old: RowState | CampaignState, new: RowState | CampaignState) -> bool:

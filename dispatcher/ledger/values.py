@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import IntEnum
@@ -11,6 +12,9 @@ from sqlalchemy import BigInteger, Dialect, SmallInteger
 from sqlalchemy.types import TypeDecorator
 
 E = TypeVar("E", bound=IntEnum)
+ENCODING_NAMES: Mapping[int, str] = {1: "GSM-7", 2: "UCS-2"}
+"""The encodings by the number they are stored as; the names are the gateway's.  A number keeps its meaning."""
+ENCODING_NUMBERS: Mapping[str, int] = {name: number for number, name in ENCODING_NAMES.items()}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from zoneinfo import ZoneInfo
 
 from dispatcher.errors import UsageError
-from dispatcher.ledger import CampaignView, Ledger
+from dispatcher.ledger import ENCODING_NAMES, CampaignView, Ledger
 from dispatcher.ledger import ReportRow as StoredRow
 from dispatcher.ledger.states import ROW_STARTS, RowState
 from dispatcher.report.files import choose_target, report_path
@@ -18,7 +18,6 @@ from dispatcher.report.rows import ReportRow
 from dispatcher.report.write import ReportWritten, Source, write_report
 from dispatcher.wording import Wording
 
-ENCODINGS = {1: "GSM-7", 2: "UCS-2"}
 _UNPLANNED = frozenset(ROW_STARTS) - {RowState.READY}
 
 
@@ -74,7 +73,7 @@ class Reporter:
             country=row.country,
             route=row.route if planned else None,
             sender=row.sender if planned else None,
-            encoding=ENCODINGS.get(row.encoding or 0) if planned else None,
+            encoding=ENCODING_NAMES.get(row.encoding or 0) if planned else None,
             parts=row.parts if planned else None,
             estimated_cost=_brief(row.estimated_cost),
             actual_cost=_brief(row.actual_cost),

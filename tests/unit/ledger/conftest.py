@@ -169,13 +169,13 @@ class Desk:
         assert progress.parts == {
             state: sum(parts for other, parts, *_ in rows if other is state) for state in progress.rows
         }
-        money = self.ledger.queries.money(campaign)
+        money = self.ledger.queries.campaign(campaign)
         sent = [row for row in rows if RowState.ACCEPTED <= row[0] <= RowState.REJECTED]
         flying = [row for row in rows if row[0] in (RowState.SENDING, RowState.IN_DOUBT)]
         committed = sum(r if a is None else a for _, _, r, a in sent) + sum(r for _, _, r, _ in flying)
-        assert money.committed * 1_000_000 == committed
-        assert money.actual * 1_000_000 == sum(a or 0 for *_, a in sent)
-        assert money.unpriced_accepted == sum(a is None for *_, a in sent)
+        assert money.committed_cost * 1_000_000 == committed
+        assert money.actual_cost * 1_000_000 == sum(a or 0 for *_, a in sent)
+        assert money.accepted_unpriced == sum(a is None for *_, a in sent)
 
 
 @pytest.fixture

@@ -57,7 +57,7 @@ class Sending(RuleBasedStateMachine):
         claimed = self.desk.claim(self.campaign, token, limit)
         self.attempts += [(row, token) for row in claimed]
         if claimed:
-            assert self.ledger.queries.money(self.campaign).committed <= CAP
+            assert self.ledger.queries.campaign(self.campaign).committed_cost <= CAP
 
     @precondition(lambda self: self.attempts)
     @rule(

@@ -128,10 +128,6 @@ def test_guard_hits_are_what_was_or_may_have_been_sent(desk: Any) -> None:
     hits = desk.ledger.memory.guard_hits("sandbox", None, keys, desk.now)
     expected = {key for key, state in zip(keys, states, strict=True) if R.SENDING <= state <= R.REJECTED}
     assert hits == expected
-    assert desk.ledger.memory.recipients_of("people.xlsx", "sandbox", None, desk.now) == {
-        f"+3933312{int.from_bytes(key, 'big'):05d}" for key in expected
-    }
-    assert desk.ledger.memory.recipients_of("other.xlsx", "sandbox", None, desk.now) == set()
 
 
 def test_the_same_outcome_told_twice_changes_nothing(desk: Any) -> None:
