@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Callable, Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -16,6 +17,20 @@ from tests.integration.processes import TOKEN, Cli, GatewayOutside
 REPOSITORY = Path(__file__).parents[2]
 FAST = "60000"  # requests a minute: nothing waits for the limit
 KEPT_VARIABLES = ("PATH", "SYSTEMROOT", "TEMP", "TMP", "TMPDIR", "LD_LIBRARY_PATH")
+
+
+@contextmanager
+def heeded_signals() -> Iterator[None]:
+    """A process inherits what its parent ignores (nohup, a shell's background); these are to be heeded."""
+    numbers = [getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ignored = [number for number in numbers if signal.getsignal(number) is signal.SIG_IGN]
+    for number in ignored:
+        signal.signal(number, signal.SIG_DFL)
+    try:
+        yield
+    finally:
+        for number in ignored:
+            signal.signal(number, signal.SIG_IGN)
 
 
 @pytest.fixture
@@ -33,8 +48,9 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     env |= {"DISPATCHER_LEDGER": f"sqlite:///{ledger}", "DISPATCHER_RATE_PER_MINUTE": FAST}
     env |= {"DISPATCHER_QUIET_SECONDS": "1"}
     cli = Cli(here, ledger, env)
-    yield cli
-    cli.kill_all()
+    with heeded_signals():
+        yield cli
+        cli.kill_all()
 
 
 @pytest.fixture
