@@ -77,11 +77,11 @@ def test_a_person_reads_what_was_read_what_goes_and_what_it_costs(
         "1 x 00 read as +, e.g. row 3: 0039 312 345 6789 → +393123456789",
         "1 number without a country, read as numbers of IT",
         "Estimated cost: 0.09 EUR",
-        "plus 1 message whose price nobody knows yet",
+        "plus 1 message whose price nobody knows yet; give it with --prices FILE",
         "The IT bundle ends at row 2.",
         "The wallet pays from row 2 on.",
         "The wallet is empty at row 2",
-        "column Testo costs you 0.045 EUR (1 part): 1 row with á",
+        "column Testo adds 1 part, cost 0.045 EUR: 1 row with á",
         "The first text (row 2, +393123456789, 2 parts):",
         f"  {LONG}",
     ):
