@@ -11,7 +11,7 @@ from types import TracebackType
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
-from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneEnd
+from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake, Breaker
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
@@ -53,11 +53,13 @@ class EmbeddedSender:
         close: Callable[[], Awaitable[None]],
         *,
         guard: timedelta,
+        limits: LaneLimits | None = None,
     ) -> None:
         self._services = services
         self._reconciler = reconciler
         self._stopping = stopping
         self._guard = guard
+        self._limits = limits or LaneLimits()
         self._lock = threading.Lock()
         self._queued: set[int] = set()
         self._lanes: dict[int, Lane] = {}
@@ -132,9 +134,8 @@ class EmbeddedSender:
         if self._brake.pulled:
             # the stop is in the ledger by now, which gives no rows until a person has looked at it
             self._brake = Brake()
-        return Lane(
-            self._services, self._facts(campaign), self._must_stop, breaker=breaker, brake=self._brake
-        )
+        facts = self._facts(campaign)
+        return Lane(self._services, facts, self._must_stop, self._limits, breaker, self._brake)
 
     async def _finish(self) -> None:
         """Lanes that were between two slices have requests in flight; nobody else settles them."""
