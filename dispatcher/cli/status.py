@@ -1,4 +1,4 @@
-"""``status`` and ``report``: look back."""
+"""``status``, ``report`` and ``health``: look back."""
 
 from __future__ import annotations
 
@@ -70,7 +70,7 @@ def report(
 
 
 def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False) -> int:
-    """Opens the ledger (never creating one) and the pace; exit code 5 when one does not answer."""
+    """Opens the ledger, never creating one; exit code 5 when it does not answer."""
     from dispatcher.application import Application
     from dispatcher.cli.session import configure
     from dispatcher.settings import masked

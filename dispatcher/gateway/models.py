@@ -162,10 +162,3 @@ class Message(_In):
     def is_dry_run(self) -> bool:
         """True only when the provider says so: a listed message with ``options.dryRun`` was never sent."""
         return bool(self.options and self.options.dry_run)
-
-
-class ErrorBody(_In):
-    """``{"code", "message"}`` of an answer that is not a success."""
-
-    code: int
-    message: str | None = None

@@ -14,7 +14,6 @@ from xml.sax.saxutils import escape
 from dispatcher.report.rows import CellValue
 
 LAST_COLUMN = 16_384  # XFD
-LAST_ROW = 1_048_576
 LONGEST_TEXT = 32_767  # characters of a cell; Excel repairs a file that has more
 
 # What XML 1.0 cannot hold, and CR (which every XML reader turns into LF), are written _xHHHH_ (ECMA-376,

@@ -25,7 +25,6 @@ from dispatcher.gateway.answers import (
 )
 from dispatcher.gateway.outcomes import EXCEPTIONS, Outcome, Verdict, judge_answer, judge_exception
 from dispatcher.gateway.transport import interruption
-from dispatcher.wording import LANGUAGES, Wording
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MESSAGE: dict[str, Any] = {
@@ -363,9 +362,3 @@ def test_why_there_was_no_connection_is_told_and_bounded() -> None:
     verdict = judge_exception(httpx.ConnectError("connection refused " + "x" * 1000))
     assert verdict.detail.startswith("no connection: connection refused")
     assert len(verdict.detail) < 250
-
-
-@pytest.mark.parametrize("language", LANGUAGES)
-@pytest.mark.parametrize("outcome", list(Outcome))
-def test_every_outcome_has_a_text(language: str, outcome: Outcome) -> None:
-    assert Wording(language)(f"outcomes.{outcome}")
