@@ -49,7 +49,7 @@ def one_forbidden(cli: Cli) -> list[tuple[str, str]]:
 
 def test_the_sample_is_sent_once_and_comes_back_as_it_was(cli: Cli) -> None:
     copyfile(SAMPLE, cli.folder / "campaign.xlsx")
-    ended = cli("run", "campaign.xlsx", "--yes", "--json", seconds=60)  # five on a machine with nothing else to do
+    ended = cli("run", "campaign.xlsx", "--yes", "--json", seconds=60)  # idle: five
     first = {**ended.json, "code": ended.code}
     assert first["code"] == 1
     assert first["state"] == "finished"
