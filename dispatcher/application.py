@@ -16,7 +16,7 @@ from sqlalchemy.engine import make_url
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger import Ledger
-from dispatcher.settings import Configuration, GatewayKind, choose_target
+from dispatcher.settings import Configuration, GatewayKind, choose_target, masked
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
@@ -103,17 +103,16 @@ class Application:
 
 
 def check_pairing(broker: str, ledger: str) -> None:
-    """The broker and the ledger must be of one kind: both embedded, or both servers."""
-    embedded = broker == "embedded"
-    sqlite = ledger.startswith("sqlite:")
-    if embedded != sqlite or not (embedded or broker.startswith(("redis://", "rediss://"))):
-        shown = make_url(ledger).render_as_string(hide_password=True) if "://" in ledger else ledger
-        raise UsageError("settings_pairing", broker=broker.split("@")[-1], ledger=shown)
+    """Only the embedded broker with a SQLite ledger: pace and owners are not shared by machines yet."""
+    if broker != "embedded" or not ledger.startswith("sqlite:"):
+        raise UsageError("settings_pairing", broker=masked(broker), ledger=masked(ledger))
 
 
 def ledger_folder(url: str) -> Path:
     """The folder of a SQLite ledger."""
     database = make_url(url).database
     if not database or database == ":memory:":
-        raise UsageError("settings_invalid", setting="ledger", found=url, source="", problem="not a file")
+        raise UsageError(
+            "settings_invalid", setting="ledger", found=masked(url), source="", problem="not a file"
+        )
     return Path(database).resolve().parent

@@ -56,9 +56,9 @@ class PreflightChoice:
     def from_text(cls, text: str) -> PreflightChoice:
         """From ``auto``, ``auto:N``, ``all``, ``none``, ``sample:N``; UsageError for anything else."""
         name, _, number = text.strip().lower().partition(":")
-        if name == Mode.SAMPLE and number.isdigit() and int(number) > 0:
+        if name == Mode.SAMPLE and number.isdecimal() and int(number) > 0:
             return cls(Mode.SAMPLE, int(number))
-        if name == Mode.AUTO and number.isdigit():
+        if name == Mode.AUTO and number.isdecimal():
             return cls(Mode.AUTO, all_up_to=int(number))
         if number or name not in (Mode.AUTO, Mode.ALL, Mode.NONE):
             raise UsageError(

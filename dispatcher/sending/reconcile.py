@@ -169,7 +169,9 @@ class Reconciler:
             return Obstacle.UNCLEAR
         if not seen.calm:
             return Obstacle.UNPROVED if self._disturbed < DISTURBED_PASSES else Obstacle.INCOMPLETE
-        if seen.witness is not None and seen.witness > doubt.row.deadline:
+        # while the campaign's account is not known, a witness may be another account's: it proves nothing
+        known = doubt.campaign.account is not None
+        if known and seen.witness is not None and seen.witness > doubt.row.deadline:
             return None
         return self._time_obstacle(doubt, seen)
 
