@@ -381,6 +381,15 @@ def test_without_anything_newer_a_row_stays_in_doubt(stage: Any) -> None:
     assert stage.gateway.times_sent == {}
 
 
+def test_a_message_from_before_the_deadline_is_no_witness(stage: Any) -> None:
+    """Twenty newer ones are listed, but the doubtful request could have arrived after all of them."""
+    campaign = lose(stage, "Hello 7", arrived=False)
+    stage.clock.elapsed += 300.0
+    outlooks = steps(stage, reconciler(stage), campaign, 40)
+    assert sum(outlook.absent for outlook in outlooks) == 0
+    assert obstacles(outlooks[-1]) == [Ob.NO_WITNESS]
+
+
 @pytest.mark.parametrize("lag", [0.0, 5.0, 20.0])
 def test_a_listed_dry_run_is_witness_enough(stage: Any, lag: float) -> None:
     campaign = lose(stage, "Hello 2", arrived=False, rows=1, account="acme")
@@ -598,7 +607,7 @@ def drop(stage: Any, *texts: str) -> None:
         lambda stage: setattr(stage.gateway, "messages", _first_page_only(stage)),
         lambda stage: drop(stage, *[f"Hello {n}" for n in range(2, 12)]),
         lambda stage: drop(stage, "Hello 5", "Hello 6"),
-        lambda stage: drop(stage, "Hello 6", "Hello 8"),
+        lambda stage: drop(stage, "Hello 6", "Hello 25"),
     ],
     ids=["no paging", "old ones dropped", "a gap with one before", "a gap with one after"],
 )
