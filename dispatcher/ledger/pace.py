@@ -12,6 +12,7 @@ because somebody may still hold slots up to there.  A time in the past is simply
 from __future__ import annotations
 
 import sqlite3
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
@@ -163,7 +164,7 @@ class SqlitePace:
         )
         self._connection = connection
         for statement in ("PRAGMA journal_mode=WAL", "PRAGMA synchronous=OFF", _SCHEMA):
-            connection.execute(statement)
+            _persistently(connection, statement, self._busy_seconds)
         self._identity = self._identity_now()
         return connection
 
@@ -173,3 +174,16 @@ class SqlitePace:
         except OSError:
             return None
         return status.st_dev, status.st_ino
+
+
+def _persistently(connection: sqlite3.Connection, statement: str, seconds: float) -> None:
+    """Execute, trying again while the file is busy: SQLite's own time-out does not cover the change to WAL."""
+    until = time.monotonic() + seconds
+    while True:
+        try:
+            connection.execute(statement)
+            return
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY or time.monotonic() >= until:
+                raise
+            time.sleep(0.01)

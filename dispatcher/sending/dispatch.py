@@ -14,28 +14,26 @@ from __future__ import annotations
 import asyncio
 import secrets
 from collections.abc import Callable, Sequence
-from contextlib import suppress
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dispatcher.errors import DispatcherError
 from dispatcher.gateway.models import Callback, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent, Settlement
-from dispatcher.sending.guards import Brake, Breaker, Halt, Stop, stop_campaign
+from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent
+from dispatcher.sending.books import Books, CampaignFacts
+from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
 from dispatcher.sending.services import LATENESS, Services
 from dispatcher.sending.settlements import settlement_of
 
-LOOK_AHEAD = 0.1  # seconds before the last slot at which the next ones are reserved
+LOOK_AHEAD = (
+    0.3  # seconds before the last slot at which the next ones are reserved; a transaction may take as long
+)
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
 START_MARGIN = timedelta(seconds=5)  # a claim is worth this much longer than its last slot
 CLOCK_GAP = 2.0  # seconds by which the two clocks may drift apart: more means that the machine slept
-SETTLE_AGAIN = (
-    0.5,
-    2.0,
-    5.0,
-)  # seconds between tries to write the last answers down; then the rows are in doubt
+SETTLE_AGAIN = (0.5, 2.0, 5.0)  # seconds between tries to write the last answers down; then they are in doubt
 MAX_BATCH = 16
 MAX_BATCH_UNLIMITED = 64
 
@@ -54,18 +52,6 @@ class LaneLimits:
 
     slice_seconds: float = 5.0
     in_flight: int = 400
-
-
-@dataclass(frozen=True)
-class CampaignFacts:
-    """What every request of a campaign needs, read once per lane."""
-
-    id: int
-    gateway: str
-    account: str | None
-    single_part: bool
-    guard_since: datetime | None
-    row_key: Callable[[int], str]
 
 
 @dataclass(frozen=True)
@@ -98,11 +84,8 @@ class Lane:
 
     def __post_init__(self) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
-        self._settlements: list[Settlement] = []
-        self._halt: Halt | None = None
-        self._unwritten: Halt | None = None
+        self._books = Books(self.services, self.campaign, self.brake)
         self._failure: BaseException | None = None
-        self._account = self.campaign.account
         self._found_rows = False
 
     async def run(self) -> LaneEnd:
@@ -119,7 +102,7 @@ class Lane:
         finally:
             if end is not LaneEnd.MORE:
                 await self.finish()
-        return LaneEnd.STOPPED if self._halt else end
+        return LaneEnd.STOPPED if self._books.halt else end
 
     async def finish(self) -> None:
         """Wait for what is in flight and write it down."""
@@ -154,24 +137,23 @@ class Lane:
             claimed = await self._claim(slots.offsets)
             if claimed.state is not CampaignState.SENDING:
                 return LaneEnd.STOPPED
-            if (
-                claimed.halted
-            ):  # a stop of the account that the campaign did not hear of, not knowing its account then
-                await self._stop(Halt(Stop.BLOCKLISTED))
+            if claimed.halted:
+                # a stop of the account that the campaign did not hear of, not knowing its account then
+                await self._books.stop(Halt(Stop.BLOCKLISTED))
             self._found_rows = bool(claimed.rows or claimed.left_out)
             if self._found_rows:
                 await self._until_next_batch(slots.offsets[-1] - LOOK_AHEAD)
-            elif self._in_flight or self._settlements:
+            elif self._in_flight or self._books.pending:
                 # a row may come back, cost less than was reserved, or be due once these are settled (the last one)
                 await self._wait_for_room()
             elif claimed.capped:
-                await self._stop(Halt(Stop.COST_CAP))
+                await self._books.stop(Halt(Stop.COST_CAP))
             else:
                 return LaneEnd.DRAINED
         return LaneEnd.MORE
 
     def _must_stop(self) -> bool:
-        return bool(self._halt or self._failure or self.brake.pulled or self.stopping())
+        return bool(self._books.halt or self._failure or self.brake.pulled or self.stopping())
 
     def _batch_size(self) -> int:
         if not self._found_rows:
@@ -195,13 +177,14 @@ class Lane:
             guard_since=self.campaign.guard_since,
             keep_witness=True,
         )
-        claimed = await self._settle(request)
+        claimed = await self._books.settle(request)
         slots = await self._slots_for(claimed.rows, offsets, lease.monotonic_start)
         for row, slot in zip(claimed.rows, slots, strict=False):
             task = asyncio.create_task(self._attempt(row, request.token, lease, slot))
             self._in_flight.add(task)
             task.add_done_callback(self._attempted)
-        self._settlements += [NotSent(token=request.token, row=row.row) for row in claimed.rows[len(slots) :]]
+        for row in claimed.rows[len(slots) :]:
+            self._books.add(NotSent(token=request.token, row=row.row))
         return claimed
 
     async def _slots_for(
@@ -226,23 +209,6 @@ class Lane:
         if not task.cancelled() and (error := task.exception()):
             self._failure = self._failure or error
 
-    async def _settle(self, request: ClaimRequest | None = None) -> Claim:
-        settlements, self._settlements = self._settlements, []
-        if not settlements and request is None:
-            return Claim(state=CampaignState.SENDING)
-        ledger = self.services.ledger
-        settle_and_claim = ledger.ledger.rows.settle_and_claim
-        try:
-            settled = await ledger(
-                settle_and_claim, self.campaign.id, settlements, request, self.services.clock.now()
-            )
-        except BaseException:
-            # what the gateway answered is not forgotten because the ledger was busy: the next transaction
-            # takes it along
-            self._settlements[:0] = settlements
-            raise
-        return settled.claim or Claim(state=CampaignState.SENDING)
-
     async def _until_next_batch(self, wait: float) -> None:
         """Wait for the time of the next reservation, settling answers as they come."""
         clock = self.services.clock
@@ -250,16 +216,18 @@ class Lane:
         while (left := until - clock.monotonic()) > 0 and not self._must_stop():
             await clock.sleep(min(left, SETTLE_WITHIN))
             if left > SETTLE_WITHIN:
-                await self._settle()
+                await self._books.settle()
 
     async def _wait_for_room(self) -> None:
         await self.services.clock.sleep(SETTLE_WITHIN)
-        await self._settle()
+        await self._books.settle()
 
     async def _try_to_write_down(self) -> Exception | None:
         """What stood against it; a bug is kept, for it must not keep the answers in flight from being waited for."""
+        if self._failure and not isinstance(self._failure, DispatcherError):
+            self._books.note(Halt(Stop.BUG))
         try:
-            await self._write_down()
+            await self._books.write_down()
         except DispatcherError as error:
             return error
         except Exception as error:  # noqa: BLE001 - finish() raises it
@@ -267,26 +235,20 @@ class Lane:
             return error
         return None
 
-    async def _write_down(self) -> None:
-        if self._failure and not isinstance(self._failure, DispatcherError):
-            self._note(Halt(Stop.BUG), self._account)
-        await self._write_stop()
-        await self._settle()
-
     async def _attempt(self, row: ClaimedRow, token: str, lease: _Lease, slot: float) -> None:
         clock = self.services.clock
         while (left := slot - clock.monotonic()) > 0 and not self._must_stop():
             await clock.sleep(min(left, SETTLE_WITHIN))  # at low limits a slot can be minutes away
         began, started = clock.monotonic(), clock.now()
         if self._must_stop() or began > slot + LATENESS or not lease.may_start(began, started):
-            self._settlements.append(NotSent(token=token, row=row.row))
+            self._books.add(NotSent(token=token, row=row.row))
             return
         try:
             verdict = await self.services.gateway.send(Route(row.route), self._request(row))
-            self._settlements.append(settlement_of(row, token, verdict, started))
+            self._books.add(settlement_of(row, token, verdict, started))
         except BaseException as error:
             # a bug: nobody can say how far the request came
-            self._settlements.append(InDoubt(token=token, row=row.row, detail=type(error).__name__))
+            self._books.add(InDoubt(token=token, row=row.row, detail=type(error).__name__))
             raise
         await self._react(verdict, began)
 
@@ -304,45 +266,11 @@ class Lane:
         # the decision to stop comes before anything is awaited: nothing may start in between
         name = verdict.message.username if verdict.message else None
         halt = self.breaker.see(verdict, self.services.clock.monotonic(), began)
-        if halt is None and name is not None and self._account not in (None, name):
+        if halt is None and name is not None and self._books.account not in (None, name):
             halt = Halt(Stop.OTHER_ACCOUNT)
         if halt is not None:
-            await self._stop(halt, self._account or name)
-        elif name is not None and self._account is None:
-            await self._learn_account(name)
+            await self._books.stop(halt, name)
+        elif name is not None and self._books.account is None:
+            await self._books.learn_account(name)
         if verdict.outcome is Outcome.THROTTLED or verdict.retry_after:
             await self.services.pace.slow_down(verdict.retry_after or 1.0)
-
-    async def _learn_account(self, name: str) -> None:
-        """A campaign belongs to one account: the username of its first answer."""
-        ledger = self.services.ledger
-        now = self.services.clock.now()
-        if await ledger(ledger.ledger.campaigns.set_account, self.campaign.id, name, now):
-            self._account = name
-        else:
-            await self._stop(Halt(Stop.OTHER_ACCOUNT))
-
-    async def _stop(self, halt: Halt, account: str | None = None) -> None:
-        """Nothing more starts here, and the ledger tells everybody else."""
-        self._note(halt, account)
-        with suppress(DispatcherError):  # finish() tries again
-            await self._write_stop()
-
-    def _note(self, halt: Halt, account: str | None) -> None:
-        if self._halt is not None and halt.severity <= self._halt.severity:
-            return
-        self._halt = self._unwritten = halt
-        self._account = self._account or account
-        self.brake.pulled |= halt.account_wide
-
-    async def _write_stop(self) -> None:
-        halt, self._unwritten = self._unwritten, None
-        if halt is None:
-            return
-        ledger = self.services.ledger
-        campaign = replace(self.campaign, account=self._account)
-        try:
-            await ledger(stop_campaign, ledger.ledger, campaign, halt, self.services.clock.now())
-        except BaseException:
-            self._unwritten = self._unwritten or halt
-            raise

@@ -39,7 +39,7 @@ class Obstacle(StrEnum):
     OWNER_ALIVE = "owner_alive"  # who holds the claim lives and has not spoken: its request may still leave
     UNPROVED = "unproved"  # one clean pass so far, or the last one was disturbed
     NO_WITNESS = "no_witness"
-    UNCLEAR = "unclear"  # the number got another text
+    UNCLEAR = "unclear"  # the number got another text, or the same one a little earlier
     UNREADABLE = "unreadable"
     FOREIGN = "foreign"  # the listing is another account's
     INCOMPLETE = "incomplete"  # pass after pass is disturbed, or lacks what the gateway has

@@ -33,7 +33,8 @@ from dispatcher.ledger import (
     Totals,
     to_instant,
 )
-from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneLimits
+from dispatcher.sending.books import CampaignFacts
+from dispatcher.sending.dispatch import Lane, LaneLimits
 from dispatcher.sending.services import LedgerThread, Services, Slots
 
 T = TypeVar("T")
