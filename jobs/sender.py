@@ -11,7 +11,8 @@ from types import TracebackType
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
-from dispatcher.sending.dispatch import CampaignFacts, Lane, LaneEnd, LaneLimits
+from dispatcher.sending.books import CampaignFacts
+from dispatcher.sending.dispatch import Lane, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake, Breaker
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
