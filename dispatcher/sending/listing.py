@@ -49,6 +49,8 @@ async def walk(services: Services, paging: Paging) -> AsyncIterator[Page]:
         await services.slot()
         page = await services.gateway.messages(skip=skip, limit=PAGE)
         if not page.count:
+            # where the end of the page before was asked for again, it has gone: so may have messages behind it
+            paging.consistent &= not overlap
             paging.complete = True
             return
         ids = [message.id for message in page.messages]
