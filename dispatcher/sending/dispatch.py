@@ -97,11 +97,14 @@ class Lane:
         end = LaneEnd.STOPPED
         try:
             end = await self._slice()
+            if self._books.halt:  # an answer stopped the campaign as the slice ended: nobody will run on
+                end = LaneEnd.STOPPED
         except Exception as error:  # noqa: BLE001 - finish() raises it, once what is in flight is settled
             self._failure = self._failure or error
         finally:
             if end is not LaneEnd.MORE:
                 await self.finish()
+        # what was settled last may have stopped it too
         return LaneEnd.STOPPED if self._books.halt else end
 
     async def finish(self) -> None:

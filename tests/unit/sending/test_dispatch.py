@@ -12,7 +12,7 @@ from itertools import pairwise
 from typing import Any
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.errors import Unreachable
@@ -719,6 +719,7 @@ ANSWERS = st.sampled_from(
 
 
 @settings(max_examples=25, deadline=None)
+@example(answers=["refused"], busy=set(), stop_after=None, slices=0.25)  # stopped as a slice ended
 @given(
     answers=st.lists(ANSWERS, min_size=1, max_size=60),
     busy=st.sets(st.integers(1, 40), max_size=4),
