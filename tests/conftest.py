@@ -4,10 +4,13 @@ from __future__ import annotations
 
 import itertools
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
 
 SETTINGS = ("DISPATCHER_", "OPENAPI_")
 KEPT = "DISPATCHER_TEST_"  # where a test run finds its servers, not a setting
@@ -44,3 +47,17 @@ def machine(monkeypatch: pytest.MonkeyPatch, _new_machine: Callable[[], Path]) -
         monkeypatch.setenv(name, str(home / name.lower()))
     monkeypatch.chdir(machine / "here")
     return machine
+
+
+@pytest.fixture(scope="session")
+def postgres() -> Iterator[PostgresServer]:
+    """A PostgreSQL of this test process; every test makes a database of its own."""
+    with PostgresServer() as server:
+        yield server
+
+
+@pytest.fixture(scope="session")
+def valkey() -> Iterator[ValkeyServer]:
+    """A server of the Redis protocol of this test process; keys are named after what a test makes up."""
+    with ValkeyServer() as server:
+        yield server
