@@ -90,9 +90,11 @@ def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> S
     due: Sequence[Any] = connection.execute(_DUE, values).all()
     if any(row.attempt_token == request.token for row in due):
         raise ValueError("the token of a claim must be new")
-    tail = request.keep_witness and 0 < len(due) <= request.limit
-    if tail and connection.execute(_UNSETTLED, {"of_campaign": campaign.id, "at": request.now}).first():
-        return due[:-1]
+    if request.keep_witness and 0 < len(due) <= request.limit:
+        # these are all; alone, the last one may go when no other can need it any more
+        unsettled = {"of_campaign": campaign.id, "at": request.now}
+        if len(due) > 1 or connection.execute(_UNSETTLED, unsettled).first():
+            return due[:-1]
     return due[: request.limit]
 
 

@@ -103,8 +103,8 @@ class ClaimRequest:
 
     ``guard_since``: rows whose guard key another campaign of the same gateway and account has (possibly) sent
     since then become already_sent instead; None does not look.
-    ``keep_witness``: the last due row waits while another one is on its way, or in doubt with a deadline ahead.
-    Sent later, it proves that the gateway's listing has got further than the doubtful attempt.
+    ``keep_witness``: the last due row waits while another one is claimed with it, on its way, or in doubt with a
+    deadline ahead.  Sent later, it proves that the gateway's listing has got further than the doubtful attempt.
     """
 
     owner: str

@@ -313,3 +313,23 @@ def test_a_campaign_finishes_when_nothing_is_open(desk: Any) -> None:
             desk.settle(campaign, InDoubt(token="a", row=2))
     desk.settle(campaign, desk.accepted(2, "a"))
     assert desk.ledger.campaigns.finish_if_done(campaign, desk.now) is CampaignState.FINISHED
+
+
+@pytest.mark.parametrize(
+    ("rows", "limit", "expected"), [(5, 16, 4), (5, 5, 4), (5, 4, 4), (2, 1, 1), (1, 16, 1)]
+)
+def test_the_last_due_row_never_goes_with_the_others(desk: Any, rows: int, limit: int, expected: int) -> None:
+    """Else nothing later is left to show that the listing has got past a lost answer."""
+    campaign = desk.campaign(desk.rows(rows))
+    assert len(desk.claim(campaign, "a", limit, keep_witness=True)) == expected
+
+
+def test_the_last_due_row_goes_when_the_others_are_settled_or_past_their_deadline(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(3))
+    assert desk.claim(campaign, "a", keep_witness=True) == [2, 3]
+    desk.settle(campaign, desk.accepted(2, "a"))
+    assert desk.claim(campaign, "b", keep_witness=True) == []
+    desk.settle(campaign, InDoubt(token="a", row=3))
+    assert desk.claim(campaign, "c", keep_witness=True) == []
+    desk.now += timedelta(seconds=31)
+    assert desk.claim(campaign, "d", keep_witness=True) == [4]

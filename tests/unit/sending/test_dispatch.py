@@ -672,6 +672,15 @@ def test_the_last_row_is_kept_as_a_witness_while_another_one_is_in_doubt(stage: 
     assert stage.rows(campaign, "attempt_started_at")[-1] > stage.rows(campaign, "deadline")[2]
 
 
+def test_a_small_campaign_whose_answers_are_lost_keeps_a_row_that_can_prove_something(stage: Any) -> None:
+    """The first answer is there at once, so that all the others fit into the second claim."""
+    campaign = stage.campaign(6)
+    stage.gateway.latency = 0.0
+    stage.gateway.answering = lambda sent: TIMEOUT if sent.request.message != "Hello 2" else None
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.DRAINED
+    assert stage.states(campaign) == [R.ACCEPTED, *[R.IN_DOUBT] * 4, R.READY]
+
+
 def test_waiting_does_not_spin(stage: Any) -> None:
     """Few turns of the loop for a lot of waiting: a resting lane, a full one, a slowed-down one."""
     campaign = stage.campaign(50)
