@@ -9,12 +9,10 @@ attempt: a late answer can then still be recognised by its token.
 
 from __future__ import annotations
 
-from collections import defaultdict
 from collections.abc import Iterable
 from enum import IntEnum
 
 from sqlalchemy import (
-    DDL,
     JSON,
     BigInteger,
     Boolean,
@@ -30,10 +28,10 @@ from sqlalchemy import (
     Text,
     TextClause,
     UniqueConstraint,
-    event,
     text,
 )
 
+from dispatcher.ledger.legal_moves import refuse_other_moves
 from dispatcher.ledger.states import (
     CAMPAIGN_MOVES,
     FINAL_CAMPAIGNS,
@@ -291,33 +289,5 @@ events = Table(
 )
 
 
-def _legal_moves(table: Table, moves: Iterable[tuple[IntEnum, IntEnum]]) -> tuple[DDL, DDL]:
-    """Triggers (SQLite, PostgreSQL) that refuse a change of state outside ``moves``."""
-    targets: dict[int, int] = defaultdict(int)
-    for old, new in moves:
-        targets[int(old)] |= 1 << int(new)
-    cases = " ".join(f"WHEN {old} THEN {bits}" for old, bits in sorted(targets.items()))
-    # one bit per legal target: a lookup instead of a long list
-    test = f"OLD.state <> NEW.state AND ((CASE OLD.state {cases} ELSE 0 END) >> NEW.state) & 1 = 0"
-    name = f"{table.name}_legal_moves"
-    sqlite = DDL(  # type: ignore[no-untyped-call]
-        f"CREATE TRIGGER {name} BEFORE UPDATE OF state ON {table.name} WHEN {test} "
-        f"BEGIN SELECT RAISE(ABORT, 'illegal move in {table.name}'); END"
-    )
-    postgresql = DDL(  # type: ignore[no-untyped-call]
-        f"CREATE FUNCTION {name}() RETURNS trigger LANGUAGE plpgsql AS $$ BEGIN "
-        f"RAISE EXCEPTION 'illegal move in {table.name}' USING ERRCODE = 'check_violation'; END $$; "
-        f"CREATE TRIGGER {name} BEFORE UPDATE OF state ON {table.name} "
-        f"FOR EACH ROW WHEN ({test}) EXECUTE FUNCTION {name}()"
-    )
-    return sqlite, postgresql
-
-
-def _attach(table: Table, moves: Iterable[tuple[IntEnum, IntEnum]]) -> None:
-    sqlite, postgresql = _legal_moves(table, moves)
-    event.listen(table, "after_create", sqlite.execute_if(dialect="sqlite"))
-    event.listen(table, "after_create", postgresql.execute_if(dialect="postgresql"))
-
-
-_attach(rows, ROW_MOVES)
-_attach(campaigns, CAMPAIGN_MOVES)
+refuse_other_moves(rows, ROW_MOVES)
+refuse_other_moves(campaigns, CAMPAIGN_MOVES)
