@@ -6,7 +6,7 @@ import itertools
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator, Sequence
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -14,22 +14,16 @@ from typing import Any
 import pytest
 
 from dispatcher.ledger import (
-    ROW_COLUMNS,
     Accepted,
     ClaimRequest,
     DeliveryReport,
     InDoubt,
     Ledger,
-    NewCampaign,
     NotSent,
     Refused,
     RowState,
-    Totals,
-    to_instant,
 )
-
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-RESERVE = 50_000  # micro-units a row
+from tests.unit.loaded import START, load_campaign, loadable_row
 
 
 class Desk:
@@ -41,28 +35,7 @@ class Desk:
         self._numbers = itertools.count(1)
 
     def row(self, number: int, state: RowState = RowState.READY, **other: Any) -> tuple[Any, ...]:
-        values: dict[str, Any] = {
-            "row": number,
-            "state": int(state),
-            "reason": None,
-            "recipient": f"+3933312{number:05d}",
-            "country": "IT",
-            "route": "IT",
-            "sender": "ACME",
-            "text": f"Hello {number}",
-            "encoding": 1,
-            "parts": 1,
-            "estimated_cost": RESERVE,
-            "reserve_cost": RESERVE,
-            "guard_key": number.to_bytes(16, "big"),
-            "repairs": 0,
-            "phone": None,
-            "due_at": None,
-        }
-        values |= other
-        if isinstance(values["due_at"], datetime):
-            values["due_at"] = to_instant(values["due_at"])
-        return tuple(values[name] for name in ROW_COLUMNS)
+        return loadable_row(number, state, **other)
 
     def rows(self, n: int) -> list[tuple[Any, ...]]:
         return [self.row(number) for number in range(2, 2 + n)]
@@ -76,22 +49,8 @@ class Desk:
         gateway: str = "sandbox",
         file_name: str = "people.xlsx",
     ) -> int:
-        number = next(self._numbers)
-        new = NewCampaign(
-            name=f"c{number}",
-            file_name=file_name,
-            file_sha256=f"{number:064x}",
-            gateway=gateway,
-            fingerprint="f",
-            owner="tester",
-            max_cost=max_cost,
-        )
-        campaign = self.ledger.loading.create_campaign(new, self.now)
-        self.ledger.loading.load_rows(campaign, rows)
-        parts = sum(row[9] or 0 for row in rows if row[1] == RowState.READY)
-        cost = Decimal(RESERVE * len(rows)) / 1_000_000
-        totals = Totals(rows=len(rows), parts=parts, estimated_cost=cost)
-        self.ledger.loading.finish_loading(campaign, totals, self.now)
+        facts = {"max_cost": max_cost, "gateway": gateway, "file_name": file_name}
+        campaign = load_campaign(self.ledger, next(self._numbers), rows, self.now, **facts)
         if started:
             assert self.ledger.campaigns.begin_preflight(campaign, self.now)
             assert self.ledger.campaigns.start_sending(campaign, self.now)

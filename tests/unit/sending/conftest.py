@@ -11,7 +11,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
@@ -23,23 +23,18 @@ from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import EchoedCallback, EchoedOptions, Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import (
-    ROW_COLUMNS,
     CampaignState,
     CampaignView,
     Event,
     Ledger,
-    NewCampaign,
     RowState,
-    Totals,
-    to_instant,
 )
 from dispatcher.sending.books import CampaignFacts
 from dispatcher.sending.dispatch import Lane, LaneLimits
 from dispatcher.sending.services import LedgerThread, Services, Slots
+from tests.unit.loaded import START, load_campaign, loadable_row
 
 T = TypeVar("T")
-START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
-RESERVE = 50_000  # micro-units a row
 ACCOUNT = "acme"
 OWNER = "owner-1"
 
@@ -280,28 +275,7 @@ class Stage:
             return runner.run(work)
 
     def row(self, number: int, **other: Any) -> tuple[Any, ...]:
-        values: dict[str, Any] = {
-            "row": number,
-            "state": int(RowState.READY),
-            "reason": None,
-            "recipient": f"+3933312{number:05d}",
-            "country": "IT",
-            "route": "IT",
-            "sender": "ACME",
-            "text": f"Hello {number}",
-            "encoding": 1,
-            "parts": 1,
-            "estimated_cost": RESERVE,
-            "reserve_cost": RESERVE,
-            "guard_key": number.to_bytes(16, "big"),
-            "repairs": 0,
-            "phone": None,
-            "due_at": None,
-        }
-        values |= other
-        if isinstance(values["due_at"], datetime):
-            values["due_at"] = to_instant(values["due_at"])
-        return tuple(values[name] for name in ROW_COLUMNS)
+        return loadable_row(number, **other)
 
     def campaign(
         self,
@@ -315,24 +289,8 @@ class Stage:
     ) -> int:
         """A loaded campaign; ``rows`` is how many, or the rows themselves."""
         loaded = [self.row(n) for n in range(2, 2 + rows)] if isinstance(rows, int) else list(rows)
-        number = next(self._numbers)
-        new = NewCampaign(
-            name=f"c{number}",
-            file_name=f"c{number}.xlsx",
-            file_sha256=f"{number:064x}",
-            gateway=gateway,
-            fingerprint="f",
-            owner=OWNER,
-            options=options,
-            max_cost=max_cost,
-        )
-        campaign = self.ledger.loading.create_campaign(new, self.now)
-        self.ledger.loading.load_rows(campaign, loaded)
-        parts = sum(row[9] for row in loaded if row[1] == RowState.READY)
-        totals = Totals(
-            rows=len(loaded), parts=parts, estimated_cost=Decimal(RESERVE * len(loaded)) / 1_000_000
-        )
-        self.ledger.loading.finish_loading(campaign, totals, self.now)
+        facts = {"options": options, "max_cost": max_cost, "gateway": gateway, "owner": OWNER}
+        campaign = load_campaign(self.ledger, next(self._numbers), loaded, self.now, **facts)
         assert self.ledger.campaigns.begin_preflight(campaign, self.now)
         if account is not None:
             assert self.ledger.campaigns.set_account(campaign, account, self.now)

@@ -1,0 +1,205 @@
+"""A lane that is told to stop: by an answer, by a person, by another lane."""
+
+from __future__ import annotations
+
+import asyncio
+import sqlite3
+from decimal import Decimal
+from typing import Any
+
+import pytest
+
+from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.ledger import CampaignState, RowState
+from dispatcher.sending.dispatch import SETTLE_WITHIN, LaneEnd
+from dispatcher.sending.guards import Brake
+from tests.unit.sending.answers import BLOCKED, UNAUTHORIZED
+
+C, R = CampaignState, RowState
+
+
+def test_a_halt_stops_everything_but_what_is_in_flight(stage: Any) -> None:
+    campaign = stage.campaign(400)
+    halted_at: list[float] = []
+
+    async def answer(sent: Any) -> Verdict | None:
+        await asyncio.sleep(0.5)
+        if len(stage.gateway.requests) >= 100:
+            halted_at.append(stage.clock.elapsed)
+            return UNAUTHORIZED
+        return None
+
+    stage.gateway.answering = answer
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    assert stage.state(campaign) == (C.HALTED, "token_refused")
+    assert [sent for sent in stage.gateway.requests if sent.at > halted_at[0]] == []
+    counts = stage.counts(campaign)
+    assert set(counts) == {R.ACCEPTED, R.READY}
+    assert counts[R.ACCEPTED] == sum(stage.gateway.times_sent.values())
+
+
+@pytest.mark.parametrize("verdict", [UNAUTHORIZED, BLOCKED])
+def test_the_decision_to_stop_waits_for_nothing(stage: Any, verdict: Verdict) -> None:
+    """A halt that also says Retry-After, on a ledger and a pace that take their time."""
+    campaign = stage.campaign(100)
+    stage.thread.slow = 0.05
+    slow_down = stage.pace.slow_down
+
+    async def slowly(seconds: float) -> None:
+        await asyncio.sleep(1.0)
+        await slow_down(seconds)
+
+    stage.pace.slow_down = slowly
+    halted_at: list[float] = []
+
+    def answer(sent: Any) -> Verdict:
+        halted_at.append(stage.clock.elapsed + stage.gateway.latency)
+        return Verdict(
+            verdict.outcome,
+            http_status=verdict.http_status,
+            code=verdict.code,
+            account_wide=verdict.account_wide,
+            retry_after=5.0,
+        )
+
+    stage.gateway.answering = answer
+    stage.run(stage.lane(campaign).run())
+    assert all(sent.at <= halted_at[0] for sent in stage.gateway.requests)
+    assert stage.pace.slowed[0] == 5.0
+
+
+def test_a_stop_of_the_account_reaches_lanes_that_hold_claims(stage: Any) -> None:
+    """Two campaigns in one process: what the other one has claimed and not begun does not go out any more."""
+    first, second = (
+        stage.campaign(1, account="acme"),
+        stage.campaign([stage.row(n) for n in range(100, 200)], account="acme"),
+    )
+    stage.pace.rate = 50.0
+    blocked_at: list[float] = []
+
+    def answer(sent: Any) -> Verdict | None:
+        if sent.request.message == "Hello 2":
+            blocked_at.append(stage.clock.elapsed + stage.gateway.latency)
+            return BLOCKED
+        return None
+
+    stage.gateway.answering = answer
+    brake = Brake()
+
+    async def both() -> None:
+        lane = stage.lane(second, brake=brake)
+        running = asyncio.create_task(lane.run())
+        await asyncio.sleep(0.33)
+        await stage.lane(first, brake=brake).run()
+        assert await running is LaneEnd.STOPPED
+
+    stage.run(both())
+    assert [sent for sent in stage.gateway.requests if sent.at > blocked_at[0]] == []
+    assert stage.state(second) == stage.state(first) == (C.HALTED, "account_blocklisted")
+    assert R.SENDING not in stage.counts(second)
+
+
+def test_a_worse_answer_in_flight_makes_the_stop_worse(stage: Any) -> None:
+    campaign, sister = stage.campaign(4, account="acme"), stage.campaign(1, account="acme")
+
+    async def answer(sent: Any) -> Verdict:
+        first = len(stage.gateway.requests) == 1
+        await asyncio.sleep(0.5 if first else 1.0)
+        return UNAUTHORIZED if first else BLOCKED
+
+    stage.gateway.answering = answer
+    stage.run(stage.lane(campaign).run())
+    assert len(stage.gateway.requests) > 1
+    assert stage.state(campaign) == (C.HALTED, "token_refused")
+    assert stage.state(sister) == (C.HALTED, "account_blocklisted")
+
+
+def test_another_accounts_answer_stops_before_the_next_request(stage: Any) -> None:
+    campaign = stage.campaign(50, account="acme")
+    stage.gateway.username = "somebody else"
+    stage.gateway.latency = 0.0
+    stage.thread.slow = 0.1
+    stage.run(stage.lane(campaign).run())
+    assert stage.state(campaign) == (C.HALTED, "other_account")
+    assert stage.view(campaign).account == "acme"
+    assert len(stage.gateway.requests) == 1
+
+
+def test_blocklisted_in_the_very_first_answer_stops_that_account_by_its_name(stage: Any) -> None:
+    campaign, other = stage.campaign(5), stage.campaign(1, account="somebody else")
+    stage.gateway.answering = lambda sent: Verdict(
+        Outcome.HALT, stage.gateway.make("+39333", "x", blocklisted=True), 201, account_wide=True, unsure=True
+    )
+    stage.run(stage.lane(campaign).run())
+    assert [(stop.account, stop.reason) for stop in stage.ledger.halts.in_force()] == [
+        ("acme", "account_blocklisted")
+    ]
+    assert stage.state(other)[0] is C.SENDING
+
+
+def test_a_campaign_that_learns_that_its_account_is_stopped_is_halted(stage: Any) -> None:
+    campaign = stage.campaign(30)
+    stage.ledger.halts.stop("sandbox", "acme", "account_blocklisted", stage.now)
+    assert stage.state(campaign)[0] is C.HALTED  # nobody knew whose it was
+    stage.ledger.halts.lift("sandbox", "acme", "a person", stage.now)
+    assert stage.ledger.campaigns.resume(campaign, stage.now)
+    with sqlite3.connect(stage.folder / "ledger.db") as connection:
+        connection.execute("INSERT INTO halts VALUES ('sandbox', 'acme', 'account_blocklisted', 0)")
+    connection.close()
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    assert stage.state(campaign) == (C.HALTED, "account_blocklisted")
+    assert stage.counts(campaign).get(R.SENDING) is None
+
+
+def test_the_stop_flag_settles_what_is_in_flight_and_releases_the_rest(stage: Any) -> None:
+    campaign = stage.campaign(300)
+
+    async def answer(sent: Any) -> None:
+        if len(stage.gateway.requests) == 60:
+            stage.stop = True
+        await asyncio.sleep(1.0)
+
+    stage.gateway.answering = answer
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    assert stage.counts(campaign) == {R.ACCEPTED: 60, R.READY: 240}
+    assert sum(stage.rows(campaign, "attempts")) == 60
+    assert stage.state(campaign)[0] is C.SENDING
+
+
+def test_stopping_does_not_wait_for_slots_that_are_minutes_away(stage: Any) -> None:
+    campaign = stage.campaign(5)
+    stage.pace.rate = 1 / 60
+
+    async def stop_soon() -> LaneEnd:
+        running = asyncio.create_task(stage.lane(campaign).run())
+        await asyncio.sleep(70.0)
+        stage.stop = True
+        return await running
+
+    begun = stage.clock.elapsed
+    assert stage.run(stop_soon()) is LaneEnd.STOPPED
+    assert stage.clock.elapsed - begun < 70.0 + 2 * SETTLE_WITHIN + 0.1
+    assert set(stage.counts(campaign)) == {R.ACCEPTED, R.READY}
+
+
+def test_a_pause_is_noticed(stage: Any) -> None:
+    campaign = stage.campaign(200)
+
+    def answer(sent: Any) -> None:
+        if len(stage.gateway.requests) == 50:
+            assert stage.ledger.campaigns.pause(campaign, stage.now)
+
+    stage.gateway.answering = answer
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    counts = stage.counts(campaign)
+    assert set(counts) == {R.ACCEPTED, R.READY}
+    assert 50 <= counts[R.ACCEPTED] <= 90  # what was claimed by then goes out
+    assert stage.state(campaign)[0] is C.PAUSED
+
+
+def test_the_cost_cap_holds_the_campaign(stage: Any) -> None:
+    campaign = stage.campaign(50, max_cost=Decimal("1.00"))
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    assert stage.state(campaign) == (C.HELD, "cost_cap")
+    assert stage.view(campaign).committed_cost <= Decimal("1.00")
+    assert stage.counts(campaign)[R.ACCEPTED] >= 20
