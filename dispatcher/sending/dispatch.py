@@ -15,7 +15,6 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dispatcher.errors import DispatcherError
@@ -24,15 +23,14 @@ from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent
 from dispatcher.sending.books import Books, CampaignFacts
 from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
-from dispatcher.sending.services import LATENESS, Services
+from dispatcher.sending.lease import Lease
+from dispatcher.sending.services import STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
 
 LOOK_AHEAD = (
     0.3  # seconds before the last slot at which the next ones are reserved; a transaction may take as long
 )
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
-START_MARGIN = timedelta(seconds=5)  # a claim is worth this much longer than its last slot
-CLOCK_GAP = 2.0  # seconds by which the two clocks may drift apart: more means that the machine slept
 SETTLE_AGAIN = (0.5, 2.0, 5.0)  # seconds between tries to write the last answers down; then they are in doubt
 MAX_BATCH = 16
 MAX_BATCH_UNLIMITED = 64
@@ -54,23 +52,6 @@ class LaneLimits:
     in_flight: int = 400
 
 
-@dataclass(frozen=True)
-class _Lease:
-    """Until when the rows of one claim may start, on both clocks; ``length`` counts from the start."""
-
-    monotonic_start: float
-    wall_start: datetime
-    length: timedelta
-
-    def may_start(self, monotonic: float, wall: datetime) -> bool:
-        by_monotonic = monotonic - self.monotonic_start
-        by_wall = (wall - self.wall_start).total_seconds()
-        return (
-            max(by_monotonic, by_wall) < self.length.total_seconds()
-            and abs(by_wall - by_monotonic) < CLOCK_GAP
-        )
-
-
 @dataclass
 class Lane:
     """Runs one lane; ``stopping`` is asked before every claim and every request."""
@@ -87,6 +68,7 @@ class Lane:
         self._books = Books(self.services, self.campaign, self.brake)
         self._failure: BaseException | None = None
         self._found_rows = False
+        self._last_claim = 0.0  # seconds it took
 
     async def run(self) -> LaneEnd:
         """Send until nothing is due, the slice is over, or it is time to stop.
@@ -168,19 +150,18 @@ class Lane:
     async def _claim(self, offsets: Sequence[float]) -> Claim:
         clock = self.services.clock
         # both clocks are read before the transaction, so that its duration counts against the lease
-        length = timedelta(seconds=offsets[-1]) + START_MARGIN
-        lease = _Lease(clock.monotonic(), clock.now(), length)
-        outlasting = timedelta(seconds=self.services.request_timeout) + START_MARGIN
+        lease = Lease.begin(clock, offsets, self.services.pace.rate, self._last_claim)
         request = ClaimRequest(
             owner=self.services.owner,
             token=secrets.token_hex(8),
             limit=len(offsets),
-            deadline=lease.wall_start + length + outlasting,
+            deadline=lease.deadline(self.services.request_timeout),
             now=lease.wall_start,
             guard_since=self.campaign.guard_since,
             keep_witness=True,
         )
         claimed = await self._books.settle(request)
+        self._last_claim = clock.monotonic() - lease.monotonic_start
         slots = await self._slots_for(claimed.rows, offsets, lease.monotonic_start)
         for row, slot in zip(claimed.rows, slots, strict=False):
             task = asyncio.create_task(self._attempt(row, request.token, lease, slot))
@@ -195,9 +176,9 @@ class Lane:
     ) -> Sequence[float]:
         """Monotonic times for the rows; new ones when a slow ledger made the first ones pass.
 
-        Without that a disk that takes longer than LATENESS for every transaction would never send anything.
+        Without that a disk that takes longer than STARTS_WITHIN for every transaction would never send anything.
         """
-        if not rows or self.services.clock.monotonic() <= start + offsets[0] + LATENESS:
+        if not rows or self.services.clock.monotonic() <= start + offsets[0] + STARTS_WITHIN:
             return [start + offset for offset in offsets]
         try:
             later = await self.services.pace.reserve(len(rows))
@@ -238,12 +219,12 @@ class Lane:
             return error
         return None
 
-    async def _attempt(self, row: ClaimedRow, token: str, lease: _Lease, slot: float) -> None:
+    async def _attempt(self, row: ClaimedRow, token: str, lease: Lease, slot: float) -> None:
         clock = self.services.clock
         while (left := slot - clock.monotonic()) > 0 and not self._must_stop():
             await clock.sleep(min(left, SETTLE_WITHIN))  # at low limits a slot can be minutes away
         began, started = clock.monotonic(), clock.now()
-        if self._must_stop() or began > slot + LATENESS or not lease.may_start(began, started):
+        if self._must_stop() or began > slot + STARTS_WITHIN or not lease.may_start(began, started):
             self._books.add(NotSent(token=token, row=row.row))
             return
         try:

@@ -18,7 +18,9 @@ from dispatcher.ledger import Ledger
 P = ParamSpec("P")
 R = TypeVar("R")
 
-LATENESS = 0.25  # seconds after its slot at which a request may still start; the pace allows 0.6 in all
+STARTS_WITHIN = (
+    0.25  # seconds after its slot in which a request starts or gives it up; the pace allows for more
+)
 
 
 class Clock(Protocol):
@@ -120,5 +122,5 @@ class Services:
             await self.clock.sleep(wait)
             # both clocks: monotonic time stops while a laptop sleeps
             late = max(self.clock.monotonic() - at, (self.clock.now() - wall).total_seconds())
-            if late <= LATENESS:
+            if late <= STARTS_WITHIN:
                 return

@@ -13,7 +13,8 @@ import pytest
 from dispatcher.gateway.models import Options
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, RowState
-from dispatcher.sending.dispatch import START_MARGIN, LaneEnd, LaneLimits
+from dispatcher.sending.dispatch import LaneEnd, LaneLimits
+from dispatcher.sending.lease import START_MARGIN
 from tests.unit.sending.answers import TIMEOUT, instant
 
 C, R = CampaignState, RowState

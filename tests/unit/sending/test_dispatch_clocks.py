@@ -9,8 +9,8 @@ from typing import Any
 import pytest
 
 from dispatcher.ledger import CampaignState, RowState
-from dispatcher.sending.dispatch import CLOCK_GAP
-from dispatcher.sending.services import LATENESS
+from dispatcher.sending.lease import CLOCK_GAP
+from dispatcher.sending.services import STARTS_WITHIN
 from tests.unit.sending.answers import instant
 
 C, R = CampaignState, RowState
@@ -83,7 +83,7 @@ def test_a_missed_slot_is_given_up(stage: Any) -> None:
     assert len(stage.gateway.requests) == 40
     free = sorted(slots)
     for at in sorted(sent.at for sent in stage.gateway.requests):  # every request has a slot of its own
-        slot = next(slot for slot in free if slot >= at - LATENESS - 1e-6)
+        slot = next(slot for slot in free if slot >= at - STARTS_WITHIN - 1e-6)
         assert slot <= at + 1e-6
         free.remove(slot)
     assert free  # some were given up
@@ -108,7 +108,42 @@ def test_nothing_starts_after_the_lease(stage: Any) -> None:
 
 def test_a_slow_ledger_sends_slowly_instead_of_never(stage: Any) -> None:
     campaign = stage.campaign(30)
-    stage.thread.slow = 2 * LATENESS
+    stage.thread.slow = 2 * STARTS_WITHIN
     stage.run(stage.lane(campaign).run())
     assert stage.counts(campaign) == {R.ACCEPTED: 30}
     assert len(stage.gateway.requests) == 30
+
+
+@pytest.mark.parametrize(
+    ("per_minute", "slow", "in_vain"),
+    [(12, 0.5, 0), (12, 3.0, 0), (1, 0.5, 0), (6_000, 6.0, 1), (12, 20.0, 1)],
+)
+def test_slots_that_replace_missed_ones_are_within_the_lease(
+    stage: Any, per_minute: float, slow: float, in_vain: int
+) -> None:
+    """At low limits the next slot is further away than a claim used to be worth: every row came back unsent."""
+    campaign = stage.campaign(3)
+    stage.pace.rate = per_minute / 60
+    stage.thread.slow = slow
+    claims = [0]
+    inner = stage.ledger.rows.settle_and_claim
+
+    def settle_and_claim(*args: Any) -> Any:
+        settled = inner(*args)
+        claims[0] += bool(settled.claim and settled.claim.rows)
+        assert claims[0] < 20, "claimed again and again"
+        return settled
+
+    stage.ledger.rows.settle_and_claim = settle_and_claim
+    left: list[float] = []
+
+    def answer(sent: Any) -> None:
+        row = int(sent.request.message.split()[1]) - 2
+        deadline = instant(stage.rows(campaign, "deadline")[row])
+        left.append((deadline - stage.now).total_seconds())
+
+    stage.gateway.answering = answer
+    stage.run(stage.lane(campaign, services=stage.services(request_timeout=20.0)).run())
+    assert stage.counts(campaign) == {R.ACCEPTED: 3}
+    assert claims[0] <= 3 + in_vain
+    assert min(left) > 20.0  # whoever finds the claim past its deadline finds a request that has ended
