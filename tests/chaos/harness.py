@@ -1,32 +1,39 @@
-"""Campaigns under fire: senders as real processes, killed and frozen, a gateway that misbehaves, and the account.
+"""Campaigns under fire: senders as real processes, a gateway that misbehaves, and the account afterwards.
 
 Everything random comes from one seed.  The gateway is the simulator in the test's own process, so it outlives the
-senders; it is asked what it really accepted.
+senders; it is asked what it really accepted.  What is done to the senders meanwhile is in :mod:`tests.chaos.siege`.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import random
-import signal
+import socket
 import subprocess
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
-from dispatcher.ledger import Ledger, RowState
+from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.states import SENT
 
 RUN = (sys.executable, "-m", "dispatcher", "run")
-GRACE = 600.0  # seconds a sender may take to finish once nothing disturbs it any more
+RUNNER = (sys.executable, "-m", "tests.chaos.runner", "run")  # the same in a strange world
+HASTE = {"CHAOS_HASTE": "1"}
 TEXTS = 20
+OPEN = (RowState.READY, RowState.SENDING, RowState.IN_DOUBT)
+# how a sender may end by itself: done, rows left, held, unreachable (a full disk, too), interrupted
+CLEAN_EXITS = frozenset({0, 1, 4, 5, 130})
+
+
+TRACEBACK = "traceback"
 
 
 @dataclass
@@ -45,6 +52,9 @@ class Account:
     busiest: int = 0
     seconds: float = 0.0
     states: Counter[str] = field(default_factory=Counter)
+    events: Counter[str] = field(
+        default_factory=Counter
+    )  # what else was done, and how senders ended by themselves
 
     def add(self, other: Account) -> None:
         """Count another run in."""
@@ -63,6 +73,21 @@ class Account:
         self.busiest = max(self.busiest, other.busiest)
         self.seconds += other.seconds
         self.states.update(other.states)
+        self.events.update(other.events)
+
+    @property
+    def unclean(self) -> dict[str, int]:
+        """Ends that no disturbance explains: an exit code nobody promised, a traceback."""
+        clean = {_exit(code) for code in CLEAN_EXITS}
+        return {
+            name: n
+            for name, n in self.events.items()
+            if name == TRACEBACK or (name.startswith("exit ") and name not in clean)
+        }
+
+    def ended(self, code: int) -> None:
+        """A sender ended by itself."""
+        self.events[_exit(code)] += 1
 
 
 @dataclass(frozen=True)
@@ -74,6 +99,7 @@ class Battlefield:
     rate_per_minute: int
     quiet_seconds: int = 2
     command: Sequence[str] = RUN
+    settings: Mapping[str, str] = field(default_factory=dict)
 
     @property
     def ledger_path(self) -> Path:
@@ -96,6 +122,9 @@ class Battlefield:
             "DISPATCHER_LEDGER": f"sqlite:///{self.ledger_path}",
             "DISPATCHER_RATE_PER_MINUTE": str(self.rate_per_minute),
             "DISPATCHER_QUIET_SECONDS": str(self.quiet_seconds),
+            "TMPDIR": str(self.folder),
+            "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
+            **self.settings,
         }
         with (self.folder / f"{file.stem}.log").open("ab") as log:
             return subprocess.Popen(
@@ -111,11 +140,19 @@ class Battlefield:
 
 @contextmanager
 def battlefield(
-    folder: Path, config: SimulatorConfig, *, rate_per_minute: int, command: Sequence[str] = RUN
+    folder: Path,
+    config: SimulatorConfig,
+    *,
+    rate_per_minute: int,
+    command: Sequence[str] = RUN,
+    settings: Mapping[str, str] | None = None,
 ) -> Iterator[Battlefield]:
-    """A gateway that runs while the block lasts; its state is a file, so it can be looked at afterwards."""
-    with SimulatorThread(config) as simulator:
-        yield Battlefield(folder, simulator, rate_per_minute, command=command)
+    """A gateway that runs while the block lasts; its state is a file, so it can be looked at afterwards.
+
+    It keeps its port when it is stopped and started again meanwhile.
+    """
+    with SimulatorThread(config, port=_free_port()) as simulator:
+        yield Battlefield(folder, simulator, rate_per_minute, command=command, settings=settings or {})
 
 
 def end(process: subprocess.Popen[bytes]) -> None:
@@ -124,87 +161,37 @@ def end(process: subprocess.Popen[bytes]) -> None:
     process.wait(timeout=30)
 
 
-def kill_repeatedly(
-    field: Battlefield,
-    file: Path,
-    rng: random.Random,
-    *,
-    kills: int,
-    between: tuple[float, float],
-    freezes: float = 0,
-) -> Account:
-    """Send ``file``, killing the sender ``kills`` times at random moments; then let it finish.
-
-    A share ``freezes`` of the disturbances is a SIGSTOP of 2 to 7 seconds instead of a SIGKILL.
-    """
-    account = Account()
-    process = field.start(file)
-    try:
-        while account.kills < kills:
-            if _ended_within(process, rng.uniform(*between)):
-                if process.returncode in (0, 1) and finished(field):
-                    break
-                process = field.start(file)
-                account.restarts += 1
-                continue
-            if rng.random() < freezes:
-                process.send_signal(signal.SIGSTOP)
-                time.sleep(rng.uniform(2, 7))
-                process.send_signal(signal.SIGCONT)
-                account.freezes += 1
-                continue
-            end(process)
-            account.kills += 1
-            account.restarts += 1
-            process = field.start(file)
-        finish(field, file, process, account)
-    finally:
-        if process.poll() is None:
-            end(process)
-    return account
-
-
-def finish(field: Battlefield, file: Path, process: subprocess.Popen[bytes], account: Account) -> None:
-    """Let a sender end by itself, starting it again while it was held or interrupted; bounded by :data:`GRACE`."""
-    deadline = time.monotonic() + GRACE
-    while not _ended_within(process, deadline - time.monotonic()) or not finished(field):
-        if time.monotonic() >= deadline:
-            raise AssertionError(f"not finished after {GRACE:.0f} s: {tail(field, file)}")
-        time.sleep(0.5)
-        process = field.start(file)
-        account.restarts += 1
-
-
-def finished(field: Battlefield) -> bool:
-    """Whether no campaign of the ledger has an open row left."""
-    ledger = Ledger.open_existing(f"sqlite:///{field.ledger_path}")
-    if ledger is None:
-        return False
-    try:
-        campaigns = ledger.queries.campaigns(limit=1_000)
-        open_states = (RowState.READY, RowState.SENDING, RowState.IN_DOUBT)
-        return bool(campaigns) and not any(
-            ledger.queries.counts(campaign.id).get(state) for campaign in campaigns for state in open_states
+def finished(field: Battlefield, files: Sequence[Path]) -> bool:
+    """Whether every file has a finished campaign, and no row of the ledger is open."""
+    wanted = {_digest(file) for file in files}
+    with _ledger(field) as ledger:
+        campaigns = ledger.queries.campaigns(limit=1_000) if ledger else []
+        done = {each.file_sha256 for each in campaigns if each.state is CampaignState.FINISHED}
+        return wanted <= done and not any(
+            ledger.queries.counts(each.id).get(state) for each in campaigns for state in OPEN if ledger
         )
-    finally:
-        ledger.dispose()
 
 
 def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account) -> Account:
-    """Compare the ledger with what the gateway really accepted."""
+    """Compare the ledger with what the gateway really accepted.
+
+    ``states`` counts every row of every file once: a file that was run again as well has the row's first state, or
+    the one in which it was sent.
+    """
     received = [message for message in field.simulator.simulator.received() if message.accepted]
     at_gateway = Counter((message.recipient, message.message) for message in received)
-    ledger = Ledger.open_existing(f"sqlite:///{field.ledger_path}")
-    assert ledger is not None
-    try:
-        accepted: Counter[str] = Counter()
-        for campaign in ledger.queries.campaigns(limit=1_000):
+    accepted: Counter[str] = Counter()
+    rows: dict[tuple[str, int], RowState] = {}
+    with _ledger(field) as ledger:
+        assert ledger is not None
+        for campaign in sorted(ledger.queries.campaigns(limit=1_000), key=_by_id):
             for row in ledger.queries.report_rows(campaign.id):
-                account.states[row.state.code] += 1
+                key = (campaign.file_sha256, row.row)
+                if key not in rows or row.state in SENT:
+                    rows[key] = row.state
                 if row.state in SENT and row.message_id is not None:
                     accepted[row.message_id] += 1
-    finally:
-        ledger.dispose()
+    account.states.update(state.code for state in rows.values())
     account.rows = sum(files.values())
     account.accepted = sum(accepted.values())
     account.at_gateway = len(received)
@@ -212,18 +199,27 @@ def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account
     account.lost = account.rows - len(at_gateway)
     account.unexpected = len({message.id for message in received} ^ set(accepted))
     account.busiest = field.simulator.simulator.busiest(60)
+    account.events[TRACEBACK] += sum(said(field, file).count("Traceback (most recent") for file in files)
+    account.events += Counter()  # what did not happen is not listed
     return account
+
+
+def said(field: Battlefield, file: Path) -> str:
+    """Everything the senders of a file printed."""
+    return (field.folder / f"{file.stem}.log").read_text(encoding="utf-8", errors="replace")
 
 
 def tail(field: Battlefield, file: Path, lines: int = 15) -> str:
     """The last lines a sender printed."""
-    text = (field.folder / f"{file.stem}.log").read_text(encoding="utf-8", errors="replace")
-    return "\n".join(text.splitlines()[-lines:])
+    return "\n".join(said(field, file).splitlines()[-lines:])
 
 
-def as_json(account: Account) -> str:
-    """One line for the record."""
-    return json.dumps({**vars(account), "states": dict(account.states)})
+def as_json(account: Account, *, events: bool = False) -> str:
+    """One line for the record; ``events``: with what else was done, and how senders ended."""
+    shown = {**vars(account), "states": dict(account.states), "events": dict(sorted(account.events.items()))}
+    if not events:
+        del shown["events"]
+    return json.dumps(shown)
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -236,9 +232,30 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
     return False
 
 
-def _ended_within(process: subprocess.Popen[bytes], seconds: float) -> bool:
+@contextmanager
+def _ledger(field: Battlefield) -> Iterator[Ledger | None]:
+    ledger = Ledger.open_existing(f"sqlite:///{field.ledger_path}")
     try:
-        process.wait(timeout=max(0.0, seconds))
-    except subprocess.TimeoutExpired:
-        return False
-    return True
+        yield ledger
+    finally:
+        if ledger is not None:
+            ledger.dispose()
+
+
+def _by_id(campaign: CampaignView) -> int:
+    return campaign.id
+
+
+def _digest(file: Path) -> str:
+    return sha256(file.read_bytes()).hexdigest()
+
+
+def _exit(code: int) -> str:
+    return f"exit {code}"
+
+
+def _free_port() -> int:
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port: int = free.getsockname()[1]
+        return port

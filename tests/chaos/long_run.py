@@ -17,7 +17,8 @@ from pathlib import Path
 from typing import Literal
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
-from tests.chaos.harness import Account, as_json, battlefield, kill_repeatedly, settle_accounts
+from tests.chaos.harness import Account, as_json, battlefield, settle_accounts
+from tests.chaos.siege import kill_repeatedly
 
 
 @dataclass(frozen=True)

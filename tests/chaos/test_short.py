@@ -8,7 +8,8 @@ from pathlib import Path
 import pytest
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
-from tests.chaos.harness import Account, battlefield, kill_repeatedly, settle_accounts
+from tests.chaos.harness import HASTE, RUNNER, Account, battlefield, settle_accounts
+from tests.chaos.siege import kill_repeatedly
 
 LIMIT = 60_000
 ROWS = 1_500
@@ -41,7 +42,7 @@ def test_killed_three_times(tmp_path: Path, name: str, faults: Faults, order: st
         lists_dry_runs=True,
         seed=7,
     )
-    with battlefield(tmp_path, config, rate_per_minute=LIMIT // 10) as field:
+    with battlefield(tmp_path, config, rate_per_minute=LIMIT // 10, command=RUNNER, settings=HASTE) as field:
         file = field.file("campaign.csv", ROWS)
 
         account = kill_repeatedly(field, file, random.Random(name), kills=3, between=(2.0, 5.0))
