@@ -67,10 +67,9 @@ class Database:
         self.url = url
         self.path = file_of(url)
         self.place = str(self.path) if self.path else url.render_as_string(hide_password=True)
-        options: dict[str, Any] = (
-            {"connect_args": {"timeout": busy_seconds}} if self.path else {"pool_pre_ping": True}
-        )
-        self.engine = create_engine(url, **options)
+        options = {"connect_args": {"timeout": busy_seconds}} if self.path else _server_options(busy_seconds)
+        # what goes wrong may be logged, and the parameters are people's numbers and texts
+        self.engine = create_engine(url, hide_parameters=True, **options)
         if self.path:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
@@ -109,6 +108,20 @@ class Database:
         except OSError as error:
             raise Unreachable("ledger_cannot_open", file=self.place, found=error.strerror) from error
         return (status.st_dev, status.st_ino)
+
+
+def _server_options(busy_seconds: float) -> dict[str, Any]:
+    """A server that is not there, or hangs, is noticed within seconds, and so is a client by the server."""
+    seconds = max(1, round(busy_seconds))
+    alive = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
+    arguments = {
+        "connect_timeout": seconds,
+        "tcp_user_timeout": 1_000 * seconds,
+        "application_name": "dispatcher",
+        # a lock is waited for as long as SQLite would; a frozen client must not hold its locks for ever
+        "options": f"-c lock_timeout={seconds}s -c idle_in_transaction_session_timeout=60s",
+    }
+    return {"pool_pre_ping": True, "pool_recycle": 1_800, "connect_args": {**arguments, **alive}}
 
 
 def _prepare(connection: Any, _record: object) -> None:

@@ -10,7 +10,7 @@ import sqlite3
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 
-from sqlalchemy.exc import DBAPIError, IntegrityError
+from sqlalchemy.exc import DBAPIError, IntegrityError, InterfaceError, OperationalError
 from sqlalchemy.exc import TimeoutError as PoolTimeout
 
 from dispatcher.errors import DispatcherError, Unreachable
@@ -31,6 +31,18 @@ SQLITE_CODES: Mapping[str, str] = {
     "SQLITE_NOMEM": "ledger_disk_failed",
 }
 """Primary result codes of SQLite that a person can do something about."""
+
+POSTGRESQL_CODES: Mapping[str, str] = {
+    "53100": "ledger_disk_full",
+    "25006": "ledger_read_only",
+    "42501": "ledger_read_only",
+    "58": "ledger_disk_failed",
+    "XX": "ledger_damaged",
+    "55P03": "ledger_locked",
+    "40": "ledger_locked",
+    "57014": "ledger_locked",
+}
+"""SQLSTATEs of PostgreSQL, or their two-letter classes, that a person can do something about."""
 
 
 def sqlite_failure(error: sqlite3.Error, place: str) -> DispatcherError | None:
@@ -64,15 +76,21 @@ def translated(place: str) -> Iterator[None]:
         original = error.orig
         if isinstance(original, sqlite3.Error):
             failure = sqlite_failure(original, place)
-            if failure is None:
-                raise
-            raise failure from error
-        # psycopg: OperationalError and its kin are the server's; ProgrammingError is ours
-        if error.connection_invalidated or type(original).__name__ in {
-            "OperationalError",
-            "ConnectionTimeout",
-        }:
-            raise Unreachable(
-                "ledger_server_unreachable", file=place, found=type(original).__name__
-            ) from error
-        raise
+        else:
+            failure = _server_failure(error, place)
+        if failure is None:
+            raise
+        raise failure from error
+
+
+def _server_failure(error: DBAPIError, place: str) -> DispatcherError | None:
+    """For PostgreSQL: by the class of the SQLSTATE, or None when the statement itself was wrong."""
+    state = getattr(error.orig, "sqlstate", None) or ""
+    found = type(error.orig).__name__
+    if code := POSTGRESQL_CODES.get(state, POSTGRESQL_CODES.get(state[:2])):
+        return Unreachable(code, file=place, found=found)
+    # no SQLSTATE: the connection broke, or never came to be
+    if error.connection_invalidated or isinstance(error, OperationalError | InterfaceError):
+        said = str(error.orig).strip().splitlines()
+        return Unreachable("ledger_server_unreachable", file=place, found=said[-1].strip() if said else found)
+    return None
