@@ -123,17 +123,23 @@ class EmbeddedSender:
             end = await self._lanes[campaign_id].run()
         finally:
             if end is not LaneEnd.MORE:
-                self._lanes.pop(campaign_id, None)
-                with self._lock:
-                    self._queued.discard(campaign_id)
+                self._let_go(campaign_id)
         return end
+
+    def _let_go(self, campaign_id: int) -> None:
+        lane = self._lanes.get(campaign_id)
+        if lane is not None and not lane.owes:
+            # one that could not write everything down does so when it is run again, or at the end
+            del self._lanes[campaign_id]
+        with self._lock:
+            self._queued.discard(campaign_id)
 
     async def _new_lane(self, campaign_id: int) -> Lane:
         campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
         # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
         breaker = self._breakers.setdefault(campaign_id, Breaker())
-        if self._brake.pulled:
-            # the stop is in the ledger by now, which gives no rows until a person has looked at it
+        if self._brake.pulled and not any(lane.owes_account_stop for lane in self._lanes.values()):
+            # the stop is in the ledger, which gives no rows until a person has looked at it
             self._brake = Brake()
         facts = self._facts(campaign)
         return Lane(self._services, facts, self._must_stop, self._limits, breaker, self._brake)

@@ -198,11 +198,12 @@ class Settled:
     """What became of a batch of settlements.
 
     ``moved`` counts rows per new state; ``ignored`` are rows whose settlement came too late to mean anything
-    (a late success that could not be applied is an event as well).
+    (a late success that could not be applied is an event as well); ``state`` is the campaign's.
     """
 
     moved: Mapping[RowState, int]
     ignored: Sequence[int]
+    state: CampaignState
     claim: Claim | None = None
 
 

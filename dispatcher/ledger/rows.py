@@ -72,7 +72,7 @@ class Rows:
             moved, ignored = settle_rows(connection, campaign, settlements, tally, now)
             claim = claim_rows(connection, campaign, request, tally) if request else None
             tally.write(connection, campaign_id, now)
-        return Settled(moved=moved, ignored=ignored, claim=claim)
+        return Settled(moved=moved, ignored=ignored, state=campaign.state, claim=claim)
 
     def release(self, campaign_id: int, tokens: Iterable[str], now: datetime) -> int:
         """Rows still SENDING under ``tokens`` go back to ready.

@@ -5,6 +5,7 @@ Nothing of it is forgotten because the ledger was busy: the next transaction tak
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, replace
@@ -14,6 +15,8 @@ from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, Claim, ClaimRequest, Settlement
 from dispatcher.sending.guards import Brake, Halt, Stop, stop_campaign
 from dispatcher.sending.services import Services
+
+LOOK_EVERY = 1.0  # seconds after which the ledger is asked whether the campaign is still being sent
 
 
 @dataclass(frozen=True)
@@ -29,7 +32,9 @@ class CampaignFacts:
 
 
 class Books:
-    """The books of one lane.  ``halt`` is why it has to stop, None while it need not."""
+    """The books of one lane.  ``halt`` is why it has to stop, None while it need not; ``state`` is the campaign's, as
+    the ledger said it last: another process may have paused or cancelled it.
+    """
 
     def __init__(self, services: Services, campaign: CampaignFacts, brake: Brake) -> None:
         self._services = services
@@ -37,13 +42,26 @@ class Books:
         self._brake = brake
         self._settlements: list[Settlement] = []
         self._unwritten: Halt | None = None
+        self._writing = asyncio.Lock()
+        self._looked_at = services.clock.monotonic()
         self.halt: Halt | None = None
+        self.state = CampaignState.SENDING
         self.account = campaign.account
 
     @property
     def pending(self) -> bool:
         """Whether answers wait for their transaction."""
         return bool(self._settlements)
+
+    @property
+    def owes(self) -> bool:
+        """Whether the ledger has not been told everything yet."""
+        return self.pending or self._unwritten is not None
+
+    @property
+    def owes_account_stop(self) -> bool:
+        """Whether a stop of the whole account is not in the ledger yet."""
+        return self._unwritten is not None and self._unwritten.account_wide
 
     def add(self, settlement: Settlement) -> None:
         """An answer to be settled with the next transaction."""
@@ -53,7 +71,7 @@ class Books:
         """One transaction: settle what is known, then claim.  Nothing to do is no transaction."""
         settlements, self._settlements = self._settlements, []
         if not settlements and request is None:
-            return Claim(state=CampaignState.SENDING)
+            return Claim(state=self.state)
         ledger, now = self._services.ledger, self._services.clock.now()
         settle_and_claim = ledger.ledger.rows.settle_and_claim
         try:
@@ -61,7 +79,17 @@ class Books:
         except BaseException:
             self._settlements[:0] = settlements
             raise
-        return settled.claim or Claim(state=CampaignState.SENDING)
+        self.state, self._looked_at = settled.state, self._services.clock.monotonic()
+        return settled.claim or Claim(state=settled.state)
+
+    async def look(self) -> None:
+        """Ask how the campaign is doing, unless the ledger has said so lately; a busy one says nothing."""
+        now, ledger = self._services.clock.monotonic(), self._services.ledger
+        if now < self._looked_at + LOOK_EVERY:
+            return
+        self._looked_at = now
+        with suppress(DispatcherError):
+            self.state = (await ledger(ledger.ledger.queries.campaign, self._campaign.id)).state
 
     async def learn_account(self, name: str) -> None:
         """A campaign belongs to one account: the username of its first answer."""
@@ -91,13 +119,12 @@ class Books:
         await self.settle()
 
     async def _write_stop(self) -> None:
-        halt, self._unwritten = self._unwritten, None
-        if halt is None:
-            return
-        ledger = self._services.ledger
-        campaign = replace(self._campaign, account=self.account)
-        try:
+        async with self._writing:
+            halt = self._unwritten
+            if halt is None:
+                return
+            ledger = self._services.ledger
+            campaign = replace(self._campaign, account=self.account)
             await ledger(stop_campaign, ledger.ledger, campaign, halt, self._services.clock.now())
-        except BaseException:
-            self._unwritten = self._unwritten or halt
-            raise
+            if self._unwritten is halt:  # else it became worse meanwhile
+                self._unwritten = None

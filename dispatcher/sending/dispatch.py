@@ -21,7 +21,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.gateway.models import Callback, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent
-from dispatcher.sending.books import Books, CampaignFacts
+from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
 from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
 from dispatcher.sending.lease import Lease
 from dispatcher.sending.services import STARTS_WITHIN, Services
@@ -100,7 +100,18 @@ class Lane:
                 break
             await self.services.clock.sleep(wait)
         if failure := self._failure or error:
+            self._failure = None  # it is told; who runs a lane again that owes the ledger something goes on
             raise failure
+
+    @property
+    def owes(self) -> bool:
+        """Whether answers or a stop are not in the ledger, which was busy: running or finishing it writes them."""
+        return self._books.owes
+
+    @property
+    def owes_account_stop(self) -> bool:
+        """Whether nobody but this lane and those that share its brake knows of a stop of the account."""
+        return self._books.owes_account_stop
 
     async def _slice(self) -> LaneEnd:
         clock = self.services.clock
@@ -138,7 +149,8 @@ class Lane:
         return LaneEnd.MORE
 
     def _must_stop(self) -> bool:
-        return bool(self._books.halt or self._failure or self.brake.pulled or self.stopping())
+        ended = self._books.halt or self._books.state is not CampaignState.SENDING
+        return bool(ended or self._failure or self.brake.pulled or self.stopping())
 
     def _batch_size(self) -> int:
         if not self._found_rows:
@@ -221,13 +233,12 @@ class Lane:
 
     async def _attempt(self, row: ClaimedRow, token: str, lease: Lease, slot: float) -> None:
         clock = self.services.clock
-        while (left := slot - clock.monotonic()) > 0 and not self._must_stop():
-            await clock.sleep(min(left, SETTLE_WITHIN))  # at low limits a slot can be minutes away
-        began, started = clock.monotonic(), clock.now()
-        if self._must_stop() or began > slot + STARTS_WITHIN or not lease.may_start(began, started):
-            self._books.add(NotSent(token=token, row=row.row))
-            return
         try:
+            await self._wait_for(slot)
+            began, started = clock.monotonic(), clock.now()
+            if self._must_stop() or began > slot + STARTS_WITHIN or not lease.may_start(began, started):
+                self._books.add(NotSent(token=token, row=row.row))
+                return
             verdict = await self.services.gateway.send(Route(row.route), self._request(row))
             self._books.add(settlement_of(row, token, verdict, started))
         except BaseException as error:
@@ -235,6 +246,14 @@ class Lane:
             self._books.add(InDoubt(token=token, row=row.row, detail=type(error).__name__))
             raise
         await self._react(verdict, began)
+
+    async def _wait_for(self, slot: float) -> None:
+        """At low limits a slot can be minutes away: a pause by another process is seen meanwhile."""
+        clock = self.services.clock
+        while (left := slot - clock.monotonic()) > 0 and not self._must_stop():
+            if left > LOOK_EVERY + 2 * self._last_claim:  # a look may take as long as a claim
+                await self._books.look()
+            await clock.sleep(min(left, SETTLE_WITHIN))
 
     def _request(self, row: ClaimedRow) -> SendRequest:
         url = self.services.callback_url

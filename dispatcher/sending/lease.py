@@ -31,7 +31,7 @@ class Lease:
         """Long enough for the slots at ``offsets``, and for those that replace them when the claim takes its time.
 
         ``rate``: the pace's slots a second.  ``last_claim``: seconds that the last claim took; this one may take twice
-        as long.  Without either a low limit or a slow ledger would give every row back unsent.
+        as long.  Without either, a low limit or a slow ledger would give every row back unsent.
         """
         furthest = max(offsets[-1], reach_for(1 / rate) if rate else 0.0)
         slow = timedelta(seconds=2 * min(last_claim, SLOWEST_CLAIM))
