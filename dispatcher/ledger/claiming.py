@@ -79,7 +79,7 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
     due = _due(connection, campaign, request)
     sendable = _leave_out(connection, campaign, request, due, tally)
     chosen = _within_cap(campaign, sendable, tally)
-    _mark(connection, campaign.id, request, chosen, tally)
+    mark_rows(connection, campaign.id, request, chosen, tally)
     claimed = [ClaimedRow(**{name: getattr(row, name) for name in _NAMES}) for row in chosen]
     left_out, capped = len(due) - len(sendable), len(chosen) < len(sendable)
     return Claim(rows=claimed, state=state, capped=capped, left_out=left_out)
@@ -140,9 +140,10 @@ def _within_cap(campaign: Row[Any], sendable: Sequence[Row[Any]], tally: Tally) 
     return sendable
 
 
-def _mark(
+def mark_rows(
     connection: Connection, campaign_id: int, request: ClaimRequest, chosen: Sequence[Row[Any]], tally: Tally
 ) -> None:
+    """The ready rows ``chosen`` of a locked campaign are on their way from here on."""
     if not chosen:
         return
     common = {"of_campaign": campaign_id, "token": request.token, "owner": request.owner}

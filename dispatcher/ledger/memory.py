@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, func, or_, select
+from sqlalchemy import Connection, Select, exists, func, or_, select
 
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import campaigns, gateways, is_maybe_sent, is_ready, rows
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, is_ready, rows
+from dispatcher.ledger.states import MAYBE_SENT
 
 CHUNK = 2_000
 
@@ -89,7 +90,11 @@ def _campaigns(connection: Connection, gateway: str, account: str | None, since:
     """Campaigns that may have sent since then: a first look that makes the guard free on a young ledger."""
     chosen = [
         gateways.c.name == gateway,
-        campaigns.c.started_at.is_not(None),
+        exists().where(
+            campaign_counts.c.campaign_id == campaigns.c.id,
+            campaign_counts.c.state.in_(MAYBE_SENT),
+            campaign_counts.c.n > 0,
+        ),
         campaigns.c.updated_at >= since,
     ]
     if account is not None:

@@ -17,11 +17,20 @@ from dispatcher.ledger.claiming import claim_rows
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.records import Claim, ClaimRequest, NotSent, Resolution, Settled, Settlement
+from dispatcher.ledger.records import (
+    Accepted,
+    Claim,
+    ClaimRequest,
+    NotSent,
+    Resolution,
+    Settled,
+    Settlement,
+)
 from dispatcher.ledger.resolving import decide_doubt
 from dispatcher.ledger.schema import is_unsettled, rows
 from dispatcher.ledger.settling import CLAIM_EXPIRED, FACTS, doubtful, settle_rows, write_decisions
 from dispatcher.ledger.states import RowState
+from dispatcher.ledger.unasked import sent_unasked
 
 R = RowState
 
@@ -73,6 +82,16 @@ class Rows:
             claim = claim_rows(connection, campaign, request, tally) if request else None
             tally.write(connection, campaign_id, now)
         return Settled(moved=moved, ignored=ignored, state=campaign.state, claim=claim)
+
+    def sent_unasked(self, campaign_id: int, answer: Accepted, *, owner: str, now: datetime) -> bool:
+        """A dry run of a ready row was taken for a real message: the row becomes ACCEPTED, whatever the campaign's
+        state.  False when the row is not ready.
+        """
+        tally = Tally()
+        with self._database.write() as connection:
+            done = sent_unasked(connection, locked(connection, campaign_id), answer, owner, tally, now)
+            tally.write(connection, campaign_id, now)
+        return done
 
     def release(self, campaign_id: int, tokens: Iterable[str], now: datetime) -> int:
         """Rows still SENDING under ``tokens`` go back to ready.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import secrets
 from dataclasses import dataclass, field, replace
 
 from dispatcher.campaign.reasons import Reason
@@ -13,6 +14,7 @@ from dispatcher.sending.folded import Folded
 from dispatcher.sending.guards import REFUSALS_IN_A_ROW, Stop, halt_of, stop_campaign
 from dispatcher.sending.selection import Key, key_of
 from dispatcher.sending.services import Services
+from dispatcher.sending.settlements import accepted
 
 TRIES = 5  # of one request that gave no usable answer
 FIRST_WAIT = 1.0  # seconds before the second try; doubled each time
@@ -29,6 +31,16 @@ class Disagreement:
     our_encoding: str
     parts: int | None
     encoding: str | None
+
+
+@dataclass(frozen=True)
+class DryRun:
+    """What a dry run was made of."""
+
+    row: int
+    recipient: str
+    route: str
+    text: str
 
 
 @dataclass
@@ -80,9 +92,11 @@ class Screener:
         while (found := await self._next_row(text, after)) is not None:
             row, recipient = found
             verdict = await self._ask(text, recipient)
+            if verdict.message is not None and not verdict.message.is_dry_run:
+                await self._record_sent(DryRun(row, recipient, text.route, text.text), verdict.message)
             await self._raise_if_halted(verdict)
             if verdict.message is not None:
-                await self._must_be_dry_run(row, verdict.message)
+                self._raise_if_sent(row, verdict.message)
                 await self._learn_account(verdict.message)
             if await self._judge(text, row, verdict):
                 break
@@ -120,19 +134,25 @@ class Screener:
                     self._ledger.halts.lift, campaign.gateway, account, "a dry run was accepted", now
                 )
 
-    async def _must_be_dry_run(self, row: int, message: Message) -> None:
-        if message.is_dry_run:
-            return
-        now = self._services.clock.now()
-        await self._services.ledger(
+    async def _record_sent(self, dry_run: DryRun, message: Message) -> None:
+        """It did not come back as a dry run: the gateway says that it has a message, and so does the ledger."""
+        ledger, campaign, now = self._services.ledger, self._campaign.id, self._services.clock.now()
+        if message.username is not None:
+            await ledger(self._ledger.campaigns.set_account, campaign, message.username, now)
+        answer = accepted(dry_run, secrets.token_hex(8), message, now)
+        await ledger(self._ledger.rows.sent_unasked, campaign, answer, owner=self._services.owner, now=now)
+        await ledger(
             self._ledger.events.add,
             "dry_run_not_echoed",
             now,
-            campaign_id=self._campaign.id,
-            row=row,
+            campaign_id=campaign,
+            row=dry_run.row,
             message_id=message.id,
         )
-        await self._refuse(row, None)
+
+    def _raise_if_sent(self, row: int, message: Message) -> None:
+        if message.is_dry_run:
+            return
         raise Halted(
             "preflight_not_echoed",
             row=row,

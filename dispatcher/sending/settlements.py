@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from datetime import datetime
 from decimal import Decimal
+from typing import Protocol
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.gateway.models import Message, Route
@@ -21,7 +22,7 @@ def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: dateti
     match verdict.row:
         case Outcome.ACCEPTED:
             assert verdict.message is not None  # what an acceptance is
-            return _accepted(row, token, verdict.message, started)
+            return accepted(row, token, verdict.message, started)
         case Outcome.REFUSED:
             reason = Reason.FORBIDDEN_TEXT if verdict.forbidden else Reason.REFUSED_BY_GATEWAY
             return Refused(
@@ -33,7 +34,24 @@ def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: dateti
             return NotSent(token=token, row=row.row)
 
 
-def _accepted(row: ClaimedRow, token: str, message: Message, started: datetime) -> Settlement:
+class Attempted(Protocol):
+    """What was asked for: a claimed row, or one that a dry run was made of."""
+
+    @property
+    def row(self) -> int: ...
+
+    @property
+    def recipient(self) -> str: ...
+
+    @property
+    def route(self) -> str: ...
+
+    @property
+    def text(self) -> str: ...
+
+
+def accepted(row: Attempted, token: str, message: Message, started: datetime) -> Accepted:
+    """The row as the gateway's message tells it; ``started`` stands in for a time that the message does not have."""
     return Accepted(
         token=token,
         row=row.row,

@@ -6,6 +6,7 @@ import asyncio
 import random
 from collections import Counter
 from datetime import timedelta
+from decimal import Decimal
 from typing import Any
 
 import pytest
@@ -233,7 +234,9 @@ def test_a_gateway_that_does_not_know_dry_runs_sends_one_message_at_most(stage: 
     assert raised.value.row == 2 + before
     assert raised.value.params["stop"] == "preflight_not_echoed"
     assert len(stage.gateway.requests) == before + 1
-    assert stage.states(campaign)[before] is R.REFUSED  # it must not be sent again
+    assert stage.states(campaign)[before] is R.ACCEPTED  # the gateway says it has it
+    assert stage.rows(campaign, "message_id")[before] == raised.value.params["message_id"]
+    assert stage.view(campaign).actual_cost == Decimal("0.045")
     (event,) = stage.events("dry_run_not_echoed")
     assert (event.row, event.detail["message_id"]) == (2 + before, raised.value.params["message_id"])
 
@@ -247,6 +250,36 @@ def test_every_later_dry_run_must_come_back_as_one_too(stage: Any) -> None:
     )
     with pytest.raises(Halted, match="preflight_not_echoed"):
         screen(stage, campaign)
+
+
+def test_the_guard_sees_what_a_gateway_that_ignores_dry_runs_has_sent(stage: Any) -> None:
+    """Else the corrected file, or the right gateway's name, would send it again."""
+    first = not_started(stage, 1)
+    stage.gateway.answering = lambda sent: stage.gateway.accept(sent, options=EchoedOptions())
+    with pytest.raises(Halted, match="preflight_not_echoed"):
+        screen(stage, first)
+    since = stage.now - timedelta(days=7)
+    key = (2).to_bytes(16, "big")
+    assert stage.ledger.memory.guard_hits("sandbox", "acme", [key], since) == {key}
+    stage.gateway.answering = lambda sent: None
+    again = stage.campaign(1, account="acme")
+    stage.run(stage.lane(again, facts=stage.facts(again, guard_since=since)).run())
+    assert stage.states(again) == [R.ALREADY_SENT]
+    assert len(stage.gateway.requests) == 1
+
+
+def test_a_blocklisted_answer_that_was_no_dry_run_is_written_down_as_sent_too(stage: Any) -> None:
+    campaign = not_started(stage, 3)
+
+    def answer(sent: Any) -> Verdict:
+        message = stage.gateway.make(sent.request.recipient, sent.request.message, blocklisted=True)
+        return Verdict(Outcome.HALT, message=message, http_status=201, account_wide=True, unsure=True)
+
+    stage.gateway.answering = answer
+    with pytest.raises(Halted) as raised:
+        screen(stage, campaign)
+    assert raised.value.params["stop"] == "account_blocklisted"
+    assert stage.states(campaign) == [R.ACCEPTED, R.READY, R.READY]
 
 
 # -- whose token
