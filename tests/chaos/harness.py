@@ -28,12 +28,11 @@ RUN = (sys.executable, "-m", "dispatcher", "run")
 RUNNER = (sys.executable, "-m", "tests.chaos.runner", "run")  # the same in a strange world
 HASTE = {"CHAOS_HASTE": "1"}
 TEXTS = 20
+SPAN = 3.0  # seconds: in a short campaign they show whether the senders share the pace
 OPEN = (RowState.READY, RowState.SENDING, RowState.IN_DOUBT)
 # how a sender may end by itself: done, rows left, held, unreachable (a full disk, too), interrupted
 CLEAN_EXITS = frozenset({0, 1, 4, 5, 130})
-
-
-TRACEBACK = "traceback"
+TRACEBACK = "traceback"  # an event that must not happen
 
 
 @dataclass
@@ -52,9 +51,8 @@ class Account:
     busiest: int = 0
     seconds: float = 0.0
     states: Counter[str] = field(default_factory=Counter)
-    events: Counter[str] = field(
-        default_factory=Counter
-    )  # what else was done, and how senders ended by themselves
+    fullest: int = 0  # requests in any SPAN seconds
+    events: Counter[str] = field(default_factory=Counter)  # what else was done, and how senders ended
 
     def add(self, other: Account) -> None:
         """Count another run in."""
@@ -71,23 +69,10 @@ class Account:
         ):
             setattr(self, name, getattr(self, name) + getattr(other, name))
         self.busiest = max(self.busiest, other.busiest)
+        self.fullest = max(self.fullest, other.fullest)
         self.seconds += other.seconds
         self.states.update(other.states)
         self.events.update(other.events)
-
-    @property
-    def unclean(self) -> dict[str, int]:
-        """Ends that no disturbance explains: an exit code nobody promised, a traceback."""
-        clean = {_exit(code) for code in CLEAN_EXITS}
-        return {
-            name: n
-            for name, n in self.events.items()
-            if name == TRACEBACK or (name.startswith("exit ") and name not in clean)
-        }
-
-    def ended(self, code: int) -> None:
-        """A sender ended by itself."""
-        self.events[_exit(code)] += 1
 
 
 @dataclass(frozen=True)
@@ -172,6 +157,16 @@ def finished(field: Battlefield, files: Sequence[Path]) -> bool:
         )
 
 
+def stage(field: Battlefield, file: Path) -> str:
+    """How far the file's newest campaign is: its state, or that there is none."""
+    if not field.ledger_path.exists():
+        return "starting"
+    with _ledger(field) as ledger:
+        campaigns = ledger.queries.campaigns(limit=1_000) if ledger else []
+        states = {each.id: each.state.code for each in campaigns if each.file_sha256 == _digest(file)}
+        return states[max(states)] if states else "starting"
+
+
 def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account) -> Account:
     """Compare the ledger with what the gateway really accepted.
 
@@ -199,9 +194,15 @@ def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account
     account.lost = account.rows - len(at_gateway)
     account.unexpected = len({message.id for message in received} ^ set(accepted))
     account.busiest = field.simulator.simulator.busiest(60)
+    account.fullest = field.simulator.simulator.busiest(SPAN)
     account.events[TRACEBACK] += sum(said(field, file).count("Traceback (most recent") for file in files)
     account.events += Counter()  # what did not happen is not listed
     return account
+
+
+def exit_event(code: int) -> str:
+    """Under which name an exit code is counted."""
+    return f"exit {code}"
 
 
 def said(field: Battlefield, file: Path) -> str:
@@ -217,9 +218,8 @@ def tail(field: Battlefield, file: Path, lines: int = 15) -> str:
 def as_json(account: Account, *, events: bool = False) -> str:
     """One line for the record; ``events``: with what else was done, and how senders ended."""
     shown = {**vars(account), "states": dict(account.states), "events": dict(sorted(account.events.items()))}
-    if not events:
-        del shown["events"]
-    return json.dumps(shown)
+    hidden = () if events else ("events", "fullest")
+    return json.dumps({name: value for name, value in shown.items() if name not in hidden})
 
 
 def until(condition: Callable[[], bool], seconds: float) -> bool:
@@ -248,10 +248,6 @@ def _by_id(campaign: CampaignView) -> int:
 
 def _digest(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
-
-
-def _exit(code: int) -> str:
-    return f"exit {code}"
 
 
 def _free_port() -> int:

@@ -3,6 +3,9 @@
 Several campaigns, each under another mixture of faults, their senders killed and frozen at random moments.  After each
 one the ledger is compared with what the gateway really accepted; one line of JSON a campaign, a total at the end, exit
 code 1 when anything was sent twice, lost, or unaccounted for, or the limit was broken.
+
+``--scenarios all`` adds stepped clocks, full disks, several senders and waves at the gateway, a line each; a name takes
+that one alone and may be given several times.  Rows and kills are shared out among the campaigns.
 """
 
 from __future__ import annotations
@@ -12,12 +15,14 @@ import random
 import sys
 import tempfile
 import time
+from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
-from tests.chaos.harness import Account, as_json, battlefield, settle_accounts
+from tests.chaos.harness import TRACEBACK, Account, as_json, battlefield, settle_accounts
+from tests.chaos.scenarios import SCENARIOS, Size, can_mount
 from tests.chaos.siege import kill_repeatedly
 
 
@@ -71,6 +76,15 @@ def campaign(weather: Weather, *, rows: int, kills: int, seed: int, limit: int) 
     return account
 
 
+def scenario(name: str, size: Size) -> Account:
+    """One campaign of a scenario."""
+    started = time.monotonic()
+    with tempfile.TemporaryDirectory(prefix="dispatcher-chaos-") as folder:
+        account = SCENARIOS[name](Path(folder), size)
+    account.seconds = round(time.monotonic() - started, 1)
+    return account
+
+
 def main() -> int:
     """Run it; 0 when every promise held."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -78,22 +92,50 @@ def main() -> int:
     parser.add_argument("--rows", type=int, default=100_000)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, default=24_000, help="requests a minute")
+    parser.add_argument(
+        "--scenarios", nargs="+", choices=["weather", "all", *SCENARIOS], default=["weather"], metavar="NAME"
+    )
     wanted = parser.parse_args()
+    weather, names = _chosen(wanted.scenarios)
+    parts = len(weather) + len(names)
+    rows, kills = wanted.rows // parts, wanted.kills // parts
     total = Account()
-    for i, weather in enumerate(WEATHER):
-        account = campaign(
-            weather,
-            rows=wanted.rows // len(WEATHER),
-            kills=wanted.kills // len(WEATHER),
-            seed=wanted.seed + i,
-            limit=wanted.limit,
-        )
-        sys.stdout.write(f"{weather.name}: {as_json(account)}\n")
-        sys.stdout.flush()
+    failed = False
+    for i, kind in enumerate(weather):
+        account = campaign(kind, rows=rows, kills=kills, seed=wanted.seed + i, limit=wanted.limit)
+        _say(f"{kind.name}: {as_json(account)}")
+        failed |= account.kills < kills
         total.add(account)
-    sys.stdout.write(f"total: {as_json(total)}\n")
+    for name in names:
+        size = Size(rows=rows, disturbances=kills, seed=wanted.seed, limit=wanted.limit)
+        try:
+            account = scenario(name, size)
+        except (
+            AssertionError
+        ) as error:  # a sender ended as none may, or never: the other scenarios are still run
+            _say(f"{name}: {error}")
+            failed = True
+            continue
+        _say(f"{name}: {as_json(account, events=True)}")
+        failed |= account.events[TRACEBACK] > 0
+        total.add(account)
+    _say(f"total: {as_json(total)}")
     broken = total.twice or total.lost or total.unexpected or total.busiest > wanted.limit
-    return 1 if broken or total.kills < wanted.kills // len(WEATHER) * len(WEATHER) else 0
+    return 1 if broken or failed else 0
+
+
+def _chosen(names: Sequence[str]) -> tuple[Sequence[Weather], list[str]]:
+    """The kinds of weather and the scenarios to run; a disk of its own only where one can be mounted."""
+    every = "all" in names
+    chosen = [
+        name for name in SCENARIOS if name in names or (every and (name != "small-disk" or can_mount()))
+    ]
+    return (WEATHER if every or "weather" in names else ()), chosen
+
+
+def _say(line: str) -> None:
+    sys.stdout.write(f"{line}\n")
+    sys.stdout.flush()
 
 
 if __name__ == "__main__":

@@ -4,26 +4,32 @@ comes and goes.  Each scenario is one function, short or long by its size.
 
 from __future__ import annotations
 
+import itertools
+import os
 import random
+import subprocess
+import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
 from tests.chaos.clocks import Machine
-from tests.chaos.harness import HASTE, RUNNER, Account, Battlefield, battlefield, settle_accounts
-from tests.chaos.siege import besiege, fill_disk, freeze, kill
-
-PAUSE = (0.5, 3.0)  # seconds of good weather between two waves
-WAVE = (0.5, 3.0)
+from tests.chaos.harness import HASTE, RUNNER, Account, Battlefield, battlefield, settle_accounts, until
+from tests.chaos.siege import GRACE, Disturbance, besiege, fill_disk, fill_with_ballast, freeze, kill
 
 
 @dataclass(frozen=True)
 class Size:
-    """How large a scenario is.  ``limit``: requests a minute; ``haste``: see :mod:`tests.chaos.runner`."""
+    """How large a scenario is.
+
+    ``limit``: requests a minute.  ``between``: seconds between disturbances.  ``haste``: see :mod:`tests.chaos.runner`.
+    ``rounds`` of waves, each kind once a round; None: as long as the campaign lasts, its beginning included.
+    """
 
     rows: int
     disturbances: int
@@ -31,6 +37,9 @@ class Size:
     limit: int
     between: tuple[float, float] = (2.0, 5.0)
     haste: bool = False
+    frozen: tuple[float, float] = (2.0, 7.0)
+    wave: tuple[float, float] = (0.5, 4.0)
+    rounds: int | None = None
 
 
 Scenario = Callable[[Path, Size], Account]
@@ -50,7 +59,7 @@ def stepped_clocks(folder: Path, size: Size) -> Account:
             random.Random(f"{size.seed}/clocks"),
             times=size.disturbances,
             between=size.between,
-            disturbances={kill: 4, freeze: 1},
+            disturbances={kill: 3, partial(freeze, seconds=size.frozen): 1},
         )
         account.events["clock events"] = len(machine.events)
         return settle_accounts(field, {file: size.rows}, account)
@@ -58,6 +67,27 @@ def stepped_clocks(folder: Path, size: Size) -> Account:
 
 def full_disk(folder: Path, size: Size) -> Account:
     """No file can grow any more, at random moments of loading, preflight, sending and reporting."""
+    return _disk_troubles(folder, size, fill_disk)
+
+
+def small_disk(folder: Path, size: Size) -> Account:
+    """The ledger on a disk of its own, which is full at random moments; needs the right to mount one (Linux, root)."""
+    disk = folder / "ledger"
+    disk.mkdir()
+    options = f"size={8 + size.rows // 500}m,mode=0700"
+    subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", str(disk)], check=True)
+    try:
+        return _disk_troubles(folder, size, fill_with_ballast)
+    finally:
+        subprocess.run(["umount", "--lazy", str(disk)], check=True)
+
+
+def can_mount() -> bool:
+    """Whether :func:`small_disk` is worth trying."""
+    return sys.platform == "linux" and os.geteuid() == 0
+
+
+def _disk_troubles(folder: Path, size: Size, fill: Disturbance) -> Account:
     config = _config(folder, size, faults=Faults(rates={Fault.RESET_AFTER: 0.002}))
     with _field(folder, config, size) as field:
         file = field.file("campaign.csv", size.rows)
@@ -67,7 +97,7 @@ def full_disk(folder: Path, size: Size) -> Account:
             random.Random(f"{size.seed}/disk"),
             times=size.disturbances,
             between=(0.3, size.between[1]),
-            disturbances={fill_disk: 4, kill: 1},
+            disturbances={fill: 4, kill: 1},
         )
         return settle_accounts(field, {file: size.rows}, account)
 
@@ -85,7 +115,7 @@ def several_senders(folder: Path, size: Size) -> Account:
             random.Random(f"{size.seed}/several"),
             times=size.disturbances,
             between=size.between,
-            disturbances={kill: 3, freeze: 1},
+            disturbances={kill: 3, partial(freeze, seconds=size.frozen): 1},
         )
         return settle_accounts(field, files, account)
 
@@ -97,7 +127,7 @@ def gateway_waves(folder: Path, size: Size) -> Account:
     config = _config(folder, size, listing_lag=0.7, limit_cap=37, listing_order="oldest")
     with _field(folder, config, size) as field:
         file = field.file("campaign.csv", size.rows)
-        with _waves(field, random.Random(f"{size.seed}/waves")) as seen:
+        with _waves(field, size) as seen:
             account = besiege(
                 field,
                 [file],
@@ -113,6 +143,7 @@ def gateway_waves(folder: Path, size: Size) -> Account:
 SCENARIOS: dict[str, Scenario] = {
     "stepped-clocks": stepped_clocks,
     "full-disk": full_disk,
+    "small-disk": small_disk,
     "several-senders": several_senders,
     "gateway-waves": gateway_waves,
 }
@@ -127,20 +158,23 @@ OUTAGE = "away"
 
 
 @contextmanager
-def _waves(field: Battlefield, rng: random.Random) -> Iterator[dict[str, int]]:
-    """Bad weather of every kind in turn, as often as the block lasts; counts the waves."""
+def _waves(field: Battlefield, size: Size) -> Iterator[dict[str, int]]:
+    """Waves of every kind in turn, as long as the block lasts; counts them."""
     seen = dict.fromkeys((*WAVES, OUTAGE), 0)
+    rng = random.Random(f"{size.seed}/waves")
     over = threading.Event()
 
     def blow() -> None:
-        while True:
+        if size.rounds is not None:  # few: none may be spent before anything is sent
+            until(lambda: over.is_set() or bool(field.simulator.simulator.sends()), GRACE)
+        for _ in itertools.count() if size.rounds is None else range(size.rounds):
             kinds = list(seen)
             rng.shuffle(kinds)
             for kind in kinds:
-                if over.wait(rng.uniform(*PAUSE)):
+                if over.wait(rng.uniform(*size.wave)):
                     return
                 seen[kind] += 1
-                _wave(field, kind, lambda: over.wait(rng.uniform(*WAVE)))
+                _wave(field, kind, lambda: over.wait(rng.uniform(*size.wave)))
 
     wind = threading.Thread(target=blow, name="waves")
     wind.start()

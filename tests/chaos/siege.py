@@ -8,11 +8,12 @@ import signal
 import subprocess
 import time
 from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from dataclasses import field as later
 from pathlib import Path
 
-from tests.chaos.harness import Account, Battlefield, end, finished, tail
+from tests.chaos.harness import CLEAN_EXITS, Account, Battlefield, end, exit_event, finished, stage, tail
 
 GRACE = 600.0  # seconds the senders may take to finish once nothing disturbs them any more
 FROZEN = (2.0, 7.0)
@@ -38,6 +39,13 @@ class Sender:
         self.process = self.field.start(self.file)
         self.account.restarts += 1
 
+    def ended(self) -> None:
+        """Note how it ended by itself; AssertionError for an end that nobody promised."""
+        code = self.process.returncode
+        self.account.events[exit_event(code)] += 1
+        if code not in CLEAN_EXITS:
+            raise AssertionError(f"a sender ended with {code}: {tail(self.field, self.file)}")
+
     def ended_within(self, seconds: float) -> bool:
         """Whether it ended by itself meanwhile."""
         try:
@@ -57,10 +65,10 @@ def kill(sender: Sender, _rng: random.Random) -> None:
     sender.restart()
 
 
-def freeze(sender: Sender, rng: random.Random) -> None:
+def freeze(sender: Sender, rng: random.Random, seconds: tuple[float, float] = FROZEN) -> None:
     """SIGSTOP for a while: the process stands still, the world does not."""
     sender.process.send_signal(signal.SIGSTOP)
-    time.sleep(rng.uniform(*FROZEN))
+    time.sleep(rng.uniform(*seconds))
     sender.process.send_signal(signal.SIGCONT)
     sender.account.freezes += 1
 
@@ -70,10 +78,21 @@ def fill_disk(sender: Sender, rng: random.Random) -> None:
     sizes = [path.stat().st_size for path in sender.field.ledger_path.parent.glob("*.db*")]
     nearly = rng.choice(sizes or [0]) + rng.randrange(ROOM_TO_SPEAK)
     limit = max(nearly, (sender.field.folder / f"{sender.file.stem}.log").stat().st_size + ROOM_TO_SPEAK)
+    sender.account.events[f"disk full while {stage(sender.field, sender.file)}"] += 1
     _limit_files(sender.process, limit)
-    sender.account.events["disk full"] += 1
     if not sender.ended_within(rng.uniform(*FULL)):
         _limit_files(sender.process, ALL_BYTES)
+
+
+def fill_with_ballast(sender: Sender, rng: random.Random) -> None:
+    """The ledger's disk, a small one of its own, has no room left for a while."""
+    ballast = sender.field.ledger_path.parent / "ballast"
+    sender.account.events[f"disk full while {stage(sender.field, sender.file)}"] += 1
+    with ballast.open("wb", buffering=0) as file, suppress(OSError):
+        while file.write(bytes(4096)):
+            pass
+    sender.ended_within(rng.uniform(*FULL))
+    ballast.unlink()
 
 
 def besiege(
@@ -150,7 +169,7 @@ def finish(field: Battlefield, senders: Sequence[Sender]) -> None:
         for sender in senders:
             if not sender.ended_within(deadline - time.monotonic()):
                 raise AssertionError(f"not finished after {GRACE:.0f} s: {tail(field, sender.file)}")
-            sender.account.ended(sender.process.returncode)
+            sender.ended()
         if finished(field, files):
             return
         time.sleep(0.5)
@@ -165,7 +184,7 @@ def _all_ended(senders: Sequence[Sender]) -> bool:
 def _start_again(field: Battlefield, sender: Sender) -> None:
     """A sender that has nothing left to do stays away."""
     if not finished(field, [sender.file]):
-        sender.account.ended(sender.process.returncode)
+        sender.ended()
         sender.restart()
 
 
