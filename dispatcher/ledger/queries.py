@@ -101,11 +101,17 @@ class DoubtfulRow:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class SettledMessage:
-    """The row a message is settled to, and when the attempt began."""
+    """The row a message is settled to, and when its last attempt began."""
 
     campaign_id: int
     row: int
     attempt_started_at: datetime
+    attempts: int
+
+    @property
+    def is_of_last_attempt(self) -> bool:
+        """Whether the message cannot be of an earlier attempt, which began nobody knows when."""
+        return self.attempts <= 1
 
 
 class Queries:
@@ -215,8 +221,10 @@ class Queries:
                 chosen = rows.c.message_id.in_(message_ids[start : start + 500])
                 found = connection.execute(query.where(chosen, gateways.c.name == gateway))
                 settled |= {
-                    message_id: SettledMessage(campaign_id=campaign_id, row=row, attempt_started_at=started)
-                    for message_id, campaign_id, row, started in found
+                    message_id: SettledMessage(
+                        **dict(zip(SettledMessage.__dataclass_fields__, facts, strict=True))
+                    )
+                    for message_id, *facts in found
                 }
         return settled
 

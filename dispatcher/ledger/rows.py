@@ -83,13 +83,16 @@ class Rows:
             tally.write(connection, campaign_id, now)
         return Settled(moved=moved, ignored=ignored, state=campaign.state, claim=claim)
 
-    def sent_unasked(self, campaign_id: int, answer: Accepted, *, owner: str, now: datetime) -> bool:
-        """A dry run of a ready row was taken for a real message: the row becomes ACCEPTED, whatever the campaign's
-        state.  False when the row is not ready.
+    def sent_unasked(
+        self, campaign_id: int, answer: Accepted, *, owner: str, started: datetime, now: datetime
+    ) -> bool:
+        """A dry run of a ready row, made after ``started``, was taken for a real message: the row becomes ACCEPTED,
+        whatever the campaign's state.  False when the row is not ready.
         """
         tally = Tally()
+        request = ClaimRequest(owner=owner, token=answer.token, limit=1, deadline=now, now=started)
         with self._database.write() as connection:
-            done = sent_unasked(connection, locked(connection, campaign_id), answer, owner, tally, now)
+            done = sent_unasked(connection, locked(connection, campaign_id), answer, request, tally, now)
             tally.write(connection, campaign_id, now)
         return done
 

@@ -96,6 +96,9 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
         "actual_cost": _price(answer.actual_cost),
     }
     values |= {"echoed": answer.echoed}
+    if not same:
+        # so that nobody takes the last attempt's beginning for the time this message was sent
+        values |= {"attempts": max(current.attempts, 2)}
     if current.state in (R.SENDING, R.IN_DOUBT):
         # of an older attempt too: the gateway has it, so the row must never go out again
         return Decision(R.ACCEPTED, values, event=lost)

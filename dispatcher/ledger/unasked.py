@@ -16,7 +16,12 @@ from dispatcher.ledger.settling import settle_rows
 
 
 def sent_unasked(
-    connection: Connection, campaign: Row[Any], answer: Accepted, owner: str, tally: Tally, now: datetime
+    connection: Connection,
+    campaign: Row[Any],
+    answer: Accepted,
+    request: ClaimRequest,
+    tally: Tally,
+    now: datetime,
 ) -> bool:
     """The ready row of a locked campaign goes the way of every sent one, in whatever state the campaign is.
 
@@ -28,7 +33,6 @@ def sent_unasked(
     ).all()
     if not chosen:
         return False
-    request = ClaimRequest(owner=owner, token=answer.token, limit=1, deadline=now, now=now)
     mark_rows(connection, campaign.id, request, chosen, tally)
     settle_rows(connection, campaign, [answer], tally, now)
     return True

@@ -10,6 +10,7 @@ from datetime import datetime, timedelta
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message, Route
 from dispatcher.ledger import CampaignView, DoubtfulRow, Found, Ledger
+from dispatcher.ledger.queries import SettledMessage
 from dispatcher.sending.guards import Halt, Stop, stop_campaign
 from dispatcher.sending.listing import Doubt, Index, Paging, walk
 from dispatcher.sending.services import Services
@@ -38,7 +39,7 @@ class Pass:
     paging: Paging = field(default_factory=Paging)
     unreadable: bool = False
     usernames: set[str] = field(default_factory=set)
-    witness: datetime | None = None  # start of the newest listed attempt of ours
+    witness: datetime | None = None  # start of the newest attempt of ours that is certainly listed
     unclear: set[tuple[int, int]] = field(default_factory=set)
     found: set[tuple[int, int]] = field(default_factory=set)
     known: dict[int, Known] = field(default_factory=dict)
@@ -94,7 +95,7 @@ class Lookout:
         settled = await self._services.ledger(self._ledger.queries.settled_messages, self._gateway, ids)
         for message in page.messages:
             ours = settled.get(message.id)
-            witness = ours.attempt_started_at if ours else seen.witnesses.get(message.id)
+            witness = _sent_after(ours) if ours else seen.witnesses.get(message.id)
             if witness is not None:
                 seen.witness = max(seen.witness or witness, witness)
             if ours is not None:
@@ -137,6 +138,11 @@ async def stop_for(services: Services, campaign: CampaignView, halt: Halt, accou
     """Write a stop down; ``account`` is whose it is when the campaign does not know."""
     named = replace(campaign, account=campaign.account or account)
     await services.ledger(stop_campaign, services.ledger.ledger, named, halt, services.clock.now())
+
+
+def _sent_after(ours: SettledMessage) -> datetime | None:
+    """Not of a row that had several attempts: the listed message may be an early one's, and proves nothing newer."""
+    return ours.attempt_started_at if ours.is_of_last_attempt else None
 
 
 def _is_other_account(username: str | None, account: str | None) -> bool:

@@ -19,13 +19,14 @@ from datetime import datetime, timedelta
 from enum import StrEnum
 
 from dispatcher.errors import UsageError
-from dispatcher.gateway.models import Options, Route, SendRequest
+from dispatcher.gateway.models import Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome
-from dispatcher.ledger import CLAIM_EXPIRED, Absent, Ledger
-from dispatcher.sending.guards import halt_of
+from dispatcher.ledger import CLAIM_EXPIRED, Absent, Found, Ledger
+from dispatcher.sending.guards import Halt, Stop, halt_of
 from dispatcher.sending.listing import Doubt
 from dispatcher.sending.passes import Lookout, Pass, stop_for
 from dispatcher.sending.services import Services
+from dispatcher.sending.settlements import actual_cost
 
 CLEAN_PASSES = 2
 DISTURBED_PASSES = 5  # in a row, while nothing new of ours is listed: the listing proves nothing
@@ -95,6 +96,7 @@ class Reconciler:
             str, datetime | None
         ] = {}  # attempt -> when a witness was called, None if none came
         self._token_account: str | None = None  # as a dry run's answer said
+        self._ignores_dry_runs = False
         self._disturbed = 0
         self._newest: datetime | None = None
 
@@ -219,12 +221,12 @@ class Reconciler:
     ) -> None:
         """Send one dry run to stand in the listing after the deadlines; whether it is listed, later passes show."""
         fresh = [doubt for doubt in doubts if doubt.attempt not in self._called]
-        if fresh:
+        if fresh and not self._ignores_dry_runs:
             called = await self._ask_for_witness(fresh[0])
             self._called.update((doubt.attempt, called) for doubt in fresh)
         now = self._services.clock.now()
         for doubt in doubts:
-            called = self._called[doubt.attempt]
+            called = self._called.get(doubt.attempt)
             if called is not None and now < called + PATIENCE:
                 obstacles[doubt.id] = Obstacle.UNPROVED
 
@@ -239,8 +241,31 @@ class Reconciler:
         if verdict.outcome is Outcome.HALT and verdict.account_wide:
             await stop_for(self._services, doubt.campaign, halt_of(verdict), self._token_account)
         message = verdict.message
+        if message is not None and not message.is_dry_run:
+            await self._sent_unasked(doubt, message)
         if verdict.outcome is not Outcome.ACCEPTED or message is None or not message.is_dry_run:
             return None
         self._token_account = message.username or self._token_account
         self._dry_runs[message.id] = started
         return started
+
+    async def _sent_unasked(self, doubt: Doubt, message: Message) -> None:
+        """The gateway ignores dry runs: the row has been sent now, and nobody asks this gateway for a witness again."""
+        self._ignores_dry_runs = True
+        ledger, campaign, row, now = (
+            self._services.ledger,
+            doubt.campaign,
+            doubt.row,
+            self._services.clock.now(),
+        )
+        found = Found(
+            message_id=message.id,
+            sent_at=message.sent_at or message.created_at or now,
+            actual_cost=actual_cost(Route(row.route), message),
+        )
+        await ledger(self._ledger.rows.resolve_doubt, campaign.id, row.row, found, now, token=row.token)
+        add = self._ledger.events.add
+        await ledger(
+            add, "dry_run_not_echoed", now, campaign_id=campaign.id, row=row.row, message_id=message.id
+        )
+        await stop_for(self._services, campaign, Halt(Stop.NOT_ECHOED), message.username)

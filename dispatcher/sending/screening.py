@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import secrets
 from dataclasses import dataclass, field, replace
+from datetime import datetime
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted, Unreachable
@@ -41,6 +42,7 @@ class DryRun:
     recipient: str
     route: str
     text: str
+    started: datetime
 
 
 @dataclass
@@ -91,9 +93,11 @@ class Screener:
         after = text.first_row - 1
         while (found := await self._next_row(text, after)) is not None:
             row, recipient = found
+            started = self._services.clock.now()
             verdict = await self._ask(text, recipient)
             if verdict.message is not None and not verdict.message.is_dry_run:
-                await self._record_sent(DryRun(row, recipient, text.route, text.text), verdict.message)
+                dry_run = DryRun(row, recipient, text.route, text.text, started)
+                await self._record_sent(dry_run, verdict.message)
             await self._raise_if_halted(verdict)
             if verdict.message is not None:
                 self._raise_if_sent(row, verdict.message)
@@ -140,7 +144,8 @@ class Screener:
         if message.username is not None:
             await ledger(self._ledger.campaigns.set_account, campaign, message.username, now)
         answer = accepted(dry_run, secrets.token_hex(8), message, now)
-        await ledger(self._ledger.rows.sent_unasked, campaign, answer, owner=self._services.owner, now=now)
+        owner, record = self._services.owner, self._ledger.rows.sent_unasked
+        await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
         await ledger(
             self._ledger.events.add,
             "dry_run_not_echoed",

@@ -15,9 +15,9 @@ from hypothesis import strategies as st
 
 from dispatcher.errors import Halted, Unreachable, UsageError
 from dispatcher.gateway.client import Page
-from dispatcher.gateway.models import EchoedCallback
+from dispatcher.gateway.models import EchoedCallback, EchoedOptions
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import CampaignState, RowState
+from dispatcher.ledger import Accepted, CampaignState, Decided, DeliveryReport, RowState
 from dispatcher.sending.listing import PAGE, Paging, walk
 from dispatcher.sending.reconcile import DISTURBED_PASSES, Obstacle, Outlook, Reconciler
 
@@ -390,6 +390,34 @@ def test_a_message_from_before_the_deadline_is_no_witness(stage: Any) -> None:
     assert obstacles(outlooks[-1]) == [Ob.NO_WITNESS]
 
 
+@pytest.mark.parametrize("proof", ["callback", "late answer"])
+def test_a_message_of_an_earlier_attempt_is_no_witness_for_the_last_one(stage: Any, proof: str) -> None:
+    """A person sent row 3 again, and then the answer to the first attempt comes: what is listed is an old message."""
+    campaign = lose(stage, "Hello 2", "Hello 3", arrived=False, rows=4, account="acme")
+    ledger, first = stage.ledger, stage.rows(campaign, "attempt_token")[1]
+    assert ledger.rows.resolve_doubt(campaign, 3, Decided(sent=False, by="me"), stage.now)
+    old = stage.gateway.make("+393331200003", "Hello 3")
+    stage.gateway.listed.append(old)
+    stage.clock.elapsed += 300.0
+    until = stage.now + timedelta(seconds=40)
+    claim = ledger.rows.claim(
+        campaign, owner="owner-1", token="second", limit=1, deadline=until, now=stage.now
+    )
+    assert [row.row for row in claim.rows] == [3]
+    if proof == "callback":
+        report = DeliveryReport(message_id=old.id, seen_at=stage.now, campaign_id=campaign, row=3)
+        ledger.deliveries.record("sandbox", [report], stage.now)
+    else:
+        answer = Accepted(token=first, row=3, message_id=old.id, sent_at=stage.now)
+        ledger.rows.settle_and_claim(campaign, [answer], None, stage.now)
+    assert stage.states(campaign)[1] is R.ACCEPTED
+    outlooks = steps(stage, reconciler(stage), campaign, 4)
+    assert sum(outlook.absent for outlook in outlooks) == 0
+    stage.run(stage.lane(campaign).run())  # the row that was kept back
+    stage.clock.elapsed += 10.0
+    assert sum(outlook.absent for outlook in steps(stage, reconciler(stage), campaign)) == 1
+
+
 @pytest.mark.parametrize("lag", [0.0, 5.0, 20.0])
 def test_a_listed_dry_run_is_witness_enough(stage: Any, lag: float) -> None:
     campaign = lose(stage, "Hello 2", arrived=False, rows=1, account="acme")
@@ -414,6 +442,20 @@ def test_a_witness_is_called_only_after_the_deadline(stage: Any) -> None:
     assert outlook.until == doubt.deadline
     stage.clock.elapsed += 60.0
     assert sum(each.absent for each in steps(stage, work, campaign, 4)) == 1
+
+
+def test_a_witness_that_was_sent_for_real_is_the_row_itself_and_the_last_one(stage: Any) -> None:
+    """Without a preflight nobody knows that this gateway ignores dry runs."""
+    first = lose(stage, "Hello 2", arrived=False, rows=1, account="acme")
+    other = lose(stage, "Hello 2", arrived=False, rows=1, account="acme")
+    stage.gateway.answering = lambda sent: stage.gateway.accept(sent, options=EchoedOptions())
+    stage.clock.elapsed += 300.0
+    work, before = reconciler(stage), len(stage.gateway.requests)
+    steps(stage, work, first, 3)
+    steps(stage, work, other, 3)
+    assert len(stage.gateway.requests) == before + 1
+    assert (stage.states(first), stage.states(other)) == ([R.ACCEPTED], [R.IN_DOUBT])
+    assert stage.state(first) == (C.HALTED, "preflight_not_echoed")
 
 
 def test_every_attempt_may_call_a_witness_of_its_own(stage: Any) -> None:
