@@ -15,6 +15,8 @@ from typing import Protocol
 
 import redis
 
+from jobs.broker import unreachable
+
 LEASE_SECONDS = 20.0  # several time slices: a lane not heard of for so long is started again
 
 # A queued lane may be taken over by any of its jobs: whichever comes first runs, and the others find it running.
@@ -36,7 +38,7 @@ return 1
 
 
 class Board(Protocol):
-    """Lanes by campaign and number.  Errors are the server's own (RedisError)."""
+    """Lanes by campaign and number.  Errors: Unreachable when a server that keeps it does not answer."""
 
     def start(self, campaign_id: int, lane: int) -> str | None:
         """The chain of a lane to be enqueued now; None when it is on its way already."""
@@ -95,8 +97,11 @@ class RedisBoard:
     def start(self, campaign_id: int, lane: int) -> str | None:
         """See :class:`Board`."""
         chain = _new_chain()
-        key = self._key(campaign_id, lane)
-        return chain if self._client.set(key, f"q:{chain}", nx=True, px=_LEASE) else None
+        try:
+            new = self._client.set(self._key(campaign_id, lane), f"q:{chain}", nx=True, px=_LEASE)
+        except redis.RedisError as error:
+            raise unreachable(self._client, error) from error
+        return chain if new else None
 
     def take(self, campaign_id: int, lane: int, chain: str) -> bool:
         """See :class:`Board`."""
@@ -111,7 +116,10 @@ class RedisBoard:
         self._ask(self._end, campaign_id, lane, chain)
 
     def _ask(self, script: Callable[..., object], campaign_id: int, lane: int, chain: str) -> bool:
-        return script(keys=[self._key(campaign_id, lane)], args=[chain, _LEASE]) == 1
+        try:
+            return script(keys=[self._key(campaign_id, lane)], args=[chain, _LEASE]) == 1
+        except redis.RedisError as error:
+            raise unreachable(self._client, error) from error
 
     def _key(self, campaign_id: int, lane: int) -> str:
         return f"{self._prefix}:lane:{campaign_id}:{lane}"

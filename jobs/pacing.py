@@ -11,12 +11,11 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import redis
-from redis.backoff import NoBackoff
-from redis.retry import Retry
 
-from dispatcher.errors import Unreachable, UsageError
+from dispatcher.errors import Unreachable
 from dispatcher.ledger.pace import MAX_SLOW_DOWN, ROUNDING, Reservation, interval_for, reach_for
 from dispatcher.settings import masked
+from jobs.broker import connect
 
 ANSWER_SECONDS = 1.0  # an answer later than this is none
 WORTH_SECONDS = 0.3  # slots of an answer that took longer would start too late: they are given up
@@ -80,7 +79,7 @@ class RedisPace:
         self._monotonic = monotonic
         self.interval = interval_for(limit_per_minute)
         self.reach = reach_for(self.interval)
-        self._client = connect(url)
+        self._client = connect(url, ANSWER_SECONDS)
         self._reserve = self._client.register_script(_RESERVE)
         self._slow_down = self._client.register_script(_SLOW_DOWN)
 
@@ -118,20 +117,3 @@ class RedisPace:
                 "pace_server_unreachable", file=self._place, found=type(error).__name__
             ) from error
         return (int(answer[0]), float(answer[1])) if isinstance(answer, list) else (0, 0.0)
-
-
-def connect(url: str) -> redis.Redis:
-    """A client that says at once when it cannot: whoever waits for the pace must not wait on a dead connection.
-
-    UsageError for a URL that is none.
-    """
-    try:
-        return redis.Redis.from_url(
-            url,
-            socket_timeout=ANSWER_SECONDS,
-            socket_connect_timeout=ANSWER_SECONDS,
-            retry=Retry(NoBackoff(), 0),
-            health_check_interval=0,
-        )
-    except ValueError as error:
-        raise UsageError("settings_broker_url", found=masked(url)) from error

@@ -27,6 +27,7 @@ from dispatcher.sending.dispatch import LaneEnd, LaneLimits
 from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
 from jobs.actors import declare_reconcile, declare_send_lane
+from jobs.board import LocalBoard
 from jobs.broker import embedded_broker
 from jobs.sender import EmbeddedSender
 from jobs.worker import EmbeddedWorker
@@ -179,7 +180,7 @@ def test_no_exception_leaves_an_actor(actor: str, error: Exception) -> None:
     def on_bug(campaign: int, found: BaseException) -> None:
         heard.append((campaign, found))
 
-    enqueue_lane = declare_send_lane(broker, fail, on_bug)
+    enqueue_lane = declare_send_lane(broker, LocalBoard(), fail, on_bug)
     enqueue_reconcile = declare_reconcile(broker, fail, on_bug)
     with EmbeddedWorker(broker, close):
         enqueue_lane(7, 0) if actor == "lane" else enqueue_reconcile(7)
@@ -203,7 +204,7 @@ def test_a_lane_enqueues_itself_again_while_there_is_more() -> None:
 
     async def close() -> None: ...
 
-    enqueue = declare_send_lane(broker, run, lambda campaign, error: None)
+    enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
     with EmbeddedWorker(broker, close):
         enqueue(3, 1)
         assert done.wait(PATIENCE)
@@ -222,7 +223,7 @@ def test_close_runs_on_the_loop_of_the_lanes() -> None:
     async def close() -> None:
         loops.append(asyncio.get_running_loop())
 
-    enqueue = declare_send_lane(broker, run, lambda campaign, error: None)
+    enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
     with EmbeddedWorker(broker, close):
         enqueue(1, 0)
         wait_until(lambda: loops)
@@ -243,6 +244,7 @@ def test_importing_starts_nothing() -> None:
 INTERRUPTED = """
 import asyncio, os, signal, threading
 from jobs.actors import declare_send_lane
+from jobs.board import LocalBoard
 from jobs.broker import embedded_broker
 from jobs.worker import EmbeddedWorker
 
@@ -256,7 +258,7 @@ async def run(campaign, lane):
 async def close():
     pass
 
-enqueue = declare_send_lane(broker, run, lambda campaign, error: None)
+enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
 try:
     with EmbeddedWorker(broker, close):
         enqueue(1, 0)
@@ -396,7 +398,7 @@ def test_leaving_does_not_wait_for_a_listing_that_cannot_be_read_for_minutes(hou
         sender.enqueue(campaign)
         wait_until(lambda: house.counts(campaign).get(R.IN_DOUBT))
         house.pace.blocked = True  # a 429 with Retry-After: 900, say
-        wait_until(lambda: sender.reconcile(campaign) is not None or sender._doubts[campaign].queued)
+        wait_until(lambda: sender.reconcile(campaign) is not None or sender._doubts.is_looking(campaign))
     assert sender.failure is None
 
 

@@ -14,10 +14,9 @@ from dispatcher.errors import Unreachable
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.books import LOOK_EVERY
-from dispatcher.sending.dispatch import SETTLE_WITHIN, LaneEnd
+from dispatcher.sending.dispatch import SETTLE_WITHIN, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake
-from dispatcher.sending.reconcile import Reconciler
-from jobs.sender import EmbeddedSender
+from jobs.lanes import Lanes
 from tests.unit.sending.answers import BLOCKED, UNAUTHORIZED
 
 C, R = CampaignState, RowState
@@ -262,14 +261,11 @@ def test_a_ledger_that_cannot_be_asked_how_the_campaign_is_doing_stops_nothing(s
 # -- a stop that is not in the ledger yet
 
 
-def sender_of(stage: Any) -> EmbeddedSender:
-    async def close() -> None:
-        pass
+def lanes_of(stage: Any) -> Lanes:
+    def failed(campaign_id: int, error: BaseException) -> None:
+        raise error
 
-    reconciler = Reconciler(
-        stage.services(), "sandbox", alive=lambda owner: True, quiet=lambda alive: timedelta(0)
-    )
-    return EmbeddedSender(stage.services(), reconciler, lambda: stage.stop, close, guard=timedelta(days=7))
+    return Lanes(stage.services(), lambda: stage.stop, failed, guard=timedelta(days=7), limits=LaneLimits())
 
 
 def test_no_lane_starts_while_a_stop_of_the_account_could_not_be_written(stage: Any) -> None:
@@ -281,19 +277,19 @@ def test_no_lane_starts_while_a_stop_of_the_account_could_not_be_written(stage: 
         return BLOCKED
 
     stage.gateway.answering = answer
-    sender = sender_of(stage)
+    running = lanes_of(stage)
 
     async def lanes() -> None:
         with pytest.raises(Unreachable):
-            await sender._run_lane(first, 0)
+            await running.run(first, 0)
         sent = len(stage.gateway.requests)
         assert stage.state(other)[0] is C.SENDING  # the ledger knows nothing of it
-        assert await sender._run_lane(other, 0) is LaneEnd.STOPPED
+        assert await running.run(other, 0) is LaneEnd.STOPPED
         with pytest.raises(Unreachable):
-            await sender._run_lane(first, 0)
+            await running.run(first, 0)
         assert len(stage.gateway.requests) == sent
         stage.thread.fail_next.clear()
-        assert await sender._run_lane(first, 0) is LaneEnd.STOPPED  # now it is written
+        assert await running.run(first, 0) is LaneEnd.STOPPED  # now it is written
         assert stage.state(first) == stage.state(other) == (C.HALTED, "account_blocklisted")
         assert len(stage.gateway.requests) == sent
 
@@ -303,14 +299,14 @@ def test_no_lane_starts_while_a_stop_of_the_account_could_not_be_written(stage: 
 def test_lanes_start_again_in_the_same_process_after_a_person_lifted_the_stop(stage: Any) -> None:
     campaign = stage.campaign(5, account="acme")
     stage.gateway.answering = lambda sent: BLOCKED
-    sender = sender_of(stage)
+    running = lanes_of(stage)
 
     async def lanes() -> None:
-        assert await sender._run_lane(campaign, 0) is LaneEnd.STOPPED
+        assert await running.run(campaign, 0) is LaneEnd.STOPPED
         stage.gateway.answering = lambda sent: None
         stage.ledger.halts.lift("sandbox", "acme", "a person", stage.now)
         assert stage.ledger.campaigns.resume(campaign, stage.now)
-        assert await sender._run_lane(campaign, 0) is LaneEnd.DRAINED
+        assert await running.run(campaign, 0) is LaneEnd.DRAINED
 
     stage.run(lanes())
     assert stage.counts(campaign) == {R.ACCEPTED: 5}
@@ -323,15 +319,15 @@ def test_answers_that_could_not_be_written_are_written_by_the_next_run(stage: An
         stage.thread.fail_next["settle_and_claim"] = 1000
 
     stage.gateway.answering = answer
-    sender = sender_of(stage)
+    running = lanes_of(stage)
 
     async def lanes() -> None:
         with pytest.raises(Unreachable):
-            await sender._run_lane(campaign, 0)
+            await running.run(campaign, 0)
         assert stage.counts(campaign)[R.SENDING] == len(stage.gateway.requests)
         stage.thread.fail_next.clear()
         stage.gateway.answering = lambda sent: None
-        assert await sender._run_lane(campaign, 0) is LaneEnd.DRAINED
+        assert await running.run(campaign, 0) is LaneEnd.DRAINED
 
     stage.run(lanes())
     assert stage.counts(campaign) == {R.ACCEPTED: 5}

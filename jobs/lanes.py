@@ -1,0 +1,112 @@
+"""The lanes that run in this process, one job after the other.
+
+A job runs one time slice of a lane.  Between two slices the lane may go on in another process, while what this one
+has in flight stays here and is settled here.
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Callable
+from contextlib import suppress
+from datetime import timedelta
+
+from dispatcher.ledger import CampaignView
+from dispatcher.sending.books import CampaignFacts
+from dispatcher.sending.dispatch import Lane, LaneEnd, LaneLimits
+from dispatcher.sending.guards import Brake, Breaker
+from dispatcher.sending.services import Services
+
+Place = tuple[int, int]  # campaign, lane
+
+
+class Lanes:
+    """Everything here runs on the worker's event loop.  ``stopping`` is asked before every claim and request.
+
+    ``failed`` hears what went wrong while nobody waited for it, with the campaign's id.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        stopping: Callable[[], bool],
+        failed: Callable[[int, BaseException], None],
+        *,
+        guard: timedelta,
+        limits: LaneLimits,
+    ) -> None:
+        self._services = services
+        self._stopping = stopping
+        self._failed = failed
+        self._guard = guard
+        self._limits = limits
+        self._lanes: dict[Place, Lane] = {}
+        self._tails: dict[Place, asyncio.Task[None]] = {}
+        self._breakers: dict[int, Breaker] = {}
+        self._brake = Brake()
+
+    async def run(self, campaign_id: int, lane: int) -> LaneEnd:
+        """One time slice.  Raises what the lane failed with, once what it had in flight is settled."""
+        place = campaign_id, lane
+        await self._take_back(place)
+        if place not in self._lanes:
+            self._lanes[place] = await self._new_lane(campaign_id)
+        end = LaneEnd.STOPPED
+        try:
+            end = await self._lanes[place].run()
+        finally:
+            if end is LaneEnd.MORE:
+                self._tails[place] = asyncio.create_task(self._settle_tail(place))
+            else:
+                self._let_go(place)
+        return end
+
+    async def finish(self) -> None:
+        """Settle what is in flight, of every lane; what goes wrong with one is told to ``failed``."""
+        for place in list(self._lanes):
+            await self._take_back(place)
+            if place in self._lanes:  # a tail may have ended while another was waited for
+                await self._settle_tail(place)
+
+    async def _settle_tail(self, place: Place) -> None:
+        """Between two slices.  Cancelling it is safe: what was being written is written again."""
+        try:
+            await self._lanes[place].finish()
+        except Exception as error:  # noqa: BLE001 - nobody awaits it, and other lanes are to be settled too
+            self._failed(place[0], error)
+        self._let_go(place)
+
+    async def _take_back(self, place: Place) -> None:
+        """The lane goes on here: it settles for itself again."""
+        if tail := self._tails.pop(place, None):
+            tail.cancel()
+            with suppress(asyncio.CancelledError):
+                await tail
+
+    def _let_go(self, place: Place) -> None:
+        self._tails.pop(place, None)
+        if not self._lanes[place].owes:
+            # one that could not write everything down does so when it is run again, or at the end
+            del self._lanes[place]
+
+    async def _new_lane(self, campaign_id: int) -> Lane:
+        campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
+        # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
+        breaker = self._breakers.setdefault(campaign_id, Breaker())
+        if self._brake.pulled and not any(lane.owes_account_stop for lane in self._lanes.values()):
+            # the stop is in the ledger, which gives no rows until a person has looked at it
+            self._brake = Brake()
+        facts = self._facts(campaign)
+        return Lane(self._services, facts, self._stopping, self._limits, breaker, self._brake)
+
+    def _facts(self, campaign: CampaignView) -> CampaignFacts:
+        ledger_id = self._services.ledger.ledger.id
+        again = bool(campaign.options.get("again"))
+        return CampaignFacts(
+            id=campaign.id,
+            gateway=campaign.gateway,
+            account=campaign.account,
+            single_part=bool(campaign.options.get("single_part")),
+            guard_since=None if again else self._services.clock.now() - self._guard,
+            row_key=lambda row: f"{ledger_id}.{campaign.id}.{row}",
+        )
