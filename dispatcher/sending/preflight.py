@@ -105,6 +105,7 @@ class Preflight:
         told = False
         try:
             rest = await self._first_alone(texts)
+            await self._screener.believe()
             while texts:
                 todo = await self._unknown(rest)
                 self.result.to_screen = self.result.done + len(todo)
@@ -115,6 +116,7 @@ class Preflight:
                     starts(self.result)
                     told = True
                 await self._screen_all(todo)
+                await self._screener.believe()
                 texts = rest = await self._uncovered(texts)
         finally:
             await self._screener.keep()

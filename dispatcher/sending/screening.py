@@ -3,16 +3,17 @@
 from __future__ import annotations
 
 import secrets
+from collections import deque
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted, Unreachable
-from dispatcher.gateway.models import Message, Options, Route, SendRequest
+from dispatcher.gateway.models import ErrorCode, Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
 from dispatcher.sending.folded import Folded
-from dispatcher.sending.guards import REFUSALS_IN_A_ROW, Stop, halt_of, stop_campaign
+from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, Stop, halt_of, stop_campaign
 from dispatcher.sending.selection import Key, key_of
 from dispatcher.sending.services import Services
 from dispatcher.sending.settlements import accepted
@@ -20,6 +21,10 @@ from dispatcher.sending.settlements import accepted
 TRIES = 5  # of one request that gave no usable answer
 FIRST_WAIT = 1.0  # seconds before the second try; doubled each time
 PASSED = "passed"
+ABOUT_THE_ROW = frozenset(
+    {ErrorCode.RECIPIENT, ErrorCode.WRONG_COUNTRY, ErrorCode.SENDER_LENGTH, ErrorCode.SENDER_NUMERIC}
+)
+"""What a row is refused for that will not pass by itself; any other code may be about today, or the account."""
 ENCODINGS = {"GSM-7": 1, "UCS-2": 2}
 
 
@@ -81,6 +86,8 @@ class Screener:
         self._campaign = campaign
         self._result = result
         self._fresh: list[Screening] = []
+        self._unexplained: list[tuple[int, str]] = []  # refused since a dry run passed: row and code
+        self._lately: deque[bool] = deque(maxlen=REFUSALS_OF_LAST[1])  # refused for a reason we do not know
         self.echoed = False
         self.account: str | None = None
         self.passed: set[Key] = set()
@@ -177,14 +184,33 @@ class Screener:
             self._compare(text, row, verdict.message)
         else:
             self._result.refused += 1
-            await self._refuse(row, str(verdict.code or verdict.http_status))
-            if not self.echoed and self._result.refused >= REFUSALS_IN_A_ROW:
-                # nothing has passed yet: the sender, say, is refused with every row
-                raise Halted(
-                    "preflight_halted", campaign=self._campaign.id, found=verdict.detail, stop=Stop.REFUSALS
-                )
+            if verdict.code in ABOUT_THE_ROW:
+                await self._refuse(row, str(verdict.code))
+            else:
+                self._unexplained.append((row, str(verdict.code or verdict.http_status)))
+            self._lately.append(verdict.code not in ABOUT_THE_ROW)
+            self._raise_if_refusing(verdict)
             return False
+        self._lately.append(False)
+        await self.believe()
         return True
+
+    async def believe(self) -> None:
+        """The gateway answers other dry runs as it should, so what it refused for reasons unknown to us is refused."""
+        unexplained, self._unexplained = self._unexplained, []
+        for row, code in unexplained:
+            await self._refuse(row, code)
+
+    def _raise_if_refusing(self, verdict: Verdict) -> None:
+        """Nothing has passed yet (the sender, say, is refused with every row), or something happened to the account
+        meanwhile: rows are not given up for that.
+        """
+        most, _ = REFUSALS_OF_LAST
+        nothing_passed = not self.echoed and self._result.refused >= REFUSALS_IN_A_ROW
+        if nothing_passed or len(self._unexplained) >= REFUSALS_IN_A_ROW or sum(self._lately) > most:
+            raise Halted(
+                "preflight_halted", campaign=self._campaign.id, found=verdict.detail, stop=Stop.REFUSALS
+            )
 
     async def _refuse(self, row: int, code: str | None) -> None:
         now, reason = self._services.clock.now(), str(Reason.REFUSED_BY_DRY_RUN)

@@ -127,6 +127,40 @@ def test_only_an_acceptance_screens(stage: Any, verdict: Verdict) -> None:
     assert stage.counts(campaign) == {R.REFUSED: 10}
 
 
+@pytest.mark.parametrize(("every", "refused_at_most"), [(1, 0), (2, 20)])
+def test_a_reason_that_may_pass_does_not_give_up_a_whole_campaign(
+    stage: Any, every: int, refused_at_most: int
+) -> None:
+    """In the middle of the preflight the gateway begins to refuse with a code nobody knows: no credit, say."""
+    campaign = not_started(stage, 400)
+    empty = Verdict(Outcome.REFUSED, http_status=422, code=2999, detail="refused by the gateway")
+    stage.gateway.answering = lambda sent: (
+        empty if len(stage.gateway.requests) > 100 and len(stage.gateway.requests) % every == 0 else None
+    )
+    with pytest.raises(Halted) as raised:
+        screen(stage, campaign)
+    assert (raised.value.code, raised.value.params["stop"]) == ("preflight_halted", "too_many_refusals")
+    assert stage.counts(campaign).get(R.REFUSED, 0) <= refused_at_most
+    stage.gateway.answering = lambda sent: None
+    screen(stage, campaign)
+    assert stage.counts(campaign)[R.READY] >= 400 - refused_at_most
+
+
+def test_single_rows_may_be_refused_for_reasons_nobody_knows(stage: Any) -> None:
+    campaign = not_started(stage, 100)
+    odd = Verdict(Outcome.REFUSED, http_status=422, code=2999)
+    stage.gateway.answering = lambda sent: odd if sent.request.message.endswith("0") else None
+    screen(stage, campaign)
+    assert stage.counts(campaign) == {R.READY: 90, R.REFUSED: 10}
+
+
+def test_a_list_of_bad_numbers_is_refused_row_by_row(stage: Any) -> None:
+    campaign = not_started(stage, 100)
+    stage.gateway.answering = lambda sent: BAD_NUMBER if len(stage.gateway.requests) > 1 else None
+    screen(stage, campaign)
+    assert stage.counts(campaign) == {R.READY: 1, R.REFUSED: 99}
+
+
 def test_a_sender_that_is_refused_with_every_row_stops_early(stage: Any) -> None:
     campaign = not_started(stage, 500)
     stage.gateway.answering = lambda sent: Verdict(
