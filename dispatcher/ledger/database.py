@@ -9,10 +9,11 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url
+from sqlalchemy import URL, Connection, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from dispatcher.errors import Unreachable, UsageError
@@ -88,6 +89,17 @@ class Database:
         """One consistent view for reading."""
         with translated(self.place), self.engine.connect() as connection:
             yield connection
+
+    def ahead(self, connection: Connection, now: datetime) -> timedelta:
+        """How far the ledger's clock is ahead of ``now``.
+
+        On a server its own clock dates claims, since those of several machines never agree; a file's ledger has none.
+        """
+        if self.path is not None:
+            return timedelta(0)
+        # not now(): that one stands still during a transaction
+        there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
+        return there - now
 
     def check_file(self) -> None:
         """Unreachable when the file was deleted or replaced: writing on would go to a file nobody sees."""

@@ -6,6 +6,7 @@ Everything here blocks: call it from one writer thread, not from an event loop.
 from __future__ import annotations
 
 import secrets
+from datetime import datetime
 from pathlib import Path
 from typing import Self
 
@@ -17,6 +18,7 @@ from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file
 from dispatcher.ledger.deliveries import Deliveries
 from dispatcher.ledger.halts import Halts
 from dispatcher.ledger.journal import Events
+from dispatcher.ledger.leader import Leader
 from dispatcher.ledger.loading import Loading
 from dispatcher.ledger.memory import Memory
 from dispatcher.ledger.migrations import migrate, version_of
@@ -90,6 +92,17 @@ class Ledger:
         except BaseException:
             database.dispose()
             raise
+
+    def leader(self, work: str) -> Leader:
+        """The lead of ``work`` among the processes of this ledger, not taken yet."""
+        return Leader(self._database, work)
+
+    def now(self, now: datetime) -> datetime:
+        """The time by the ledger's clock: a server's own, by which its claims are dated, else ``now``."""
+        if self.path is not None:
+            return now
+        with self._database.read() as connection:
+            return now + self._database.ahead(connection, now)
 
     def dispose(self) -> None:
         """Close every connection."""
