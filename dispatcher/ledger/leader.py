@@ -12,7 +12,7 @@ from pathlib import Path
 
 from filelock import FileLock, Timeout
 from sqlalchemy import Connection, text
-from sqlalchemy.exc import DBAPIError
+from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.failures import translated
@@ -54,7 +54,7 @@ class Leader:
             self._file.release()
         connection, self._connection = self._connection, None
         if connection is not None:
-            with suppress(DBAPIError):
+            with suppress(SQLAlchemyError):
                 connection.execute(text("SELECT pg_advisory_unlock_all()"))
             connection.invalidate()  # whether or not that worked: nobody else may get it with its lock
             connection.close()
