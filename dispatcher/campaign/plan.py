@@ -3,7 +3,7 @@
 The work goes chunk by chunk over whole columns, in row order, and nothing but running totals stays in
 memory, so a file of any size can be planned.  What other systems know (who opted out, who already got this
 text) is asked through
-:class:`History`; planning itself touches no database and no network.
+:class:`~dispatcher.campaign.history.History`; planning itself touches no database and no network.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from hashlib import blake2b
-from typing import Any, Protocol
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -20,6 +20,8 @@ import pandas as pd
 
 from dispatcher.campaign.columns import ColumnOptions, Columns, choose_columns
 from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
+from dispatcher.campaign.earlier_report import EarlierReport, places
+from dispatcher.campaign.history import History
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import read_phones
 from dispatcher.campaign.prices import Bill, Pricer
@@ -37,26 +39,6 @@ from dispatcher.errors import FileError, UsageError
 Objects = npt.NDArray[Any]
 
 _SAMPLE_ROWS = 1_000
-
-
-class History(Protocol):
-    """What happened before this campaign, as far as planning must know it."""
-
-    def opted_out(self, recipients: Sequence[str]) -> set[str]:
-        """Those of the recipients who must not be texted."""
-
-    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
-        """Those of the guard keys whose text was sent, or may have been, within the guard days."""
-
-
-class NoHistory:
-    """A History that knows nothing: there is no ledger yet."""
-
-    def opted_out(self, recipients: Sequence[str]) -> set[str]:
-        return set()
-
-    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
-        return set()
 
 
 @dataclass(frozen=True)
@@ -81,7 +63,8 @@ class PlanChunk:
     ``status`` PlanStatus, ``reason`` Reason or None, ``detail`` the column a reason is about or None.
     ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
     unknown; ``parts`` is 0 where there is no text.  ``cost`` is Decimal, or None for a row that is not sent or
-    whose price nobody knows; ``phone`` is the cell as written.
+    whose price nobody knows; ``phone`` is the cell as written; ``sent_before`` the place in the ledger of the row that
+    proves what an earlier report says of this one, or None.
     """
 
     rows: npt.NDArray[np.int64]
@@ -99,6 +82,7 @@ class PlanChunk:
     parts: npt.NDArray[np.int32]
     guard_key: Objects
     cost: Objects
+    sent_before: Objects
 
 
 def guard_key(recipient: str, text: str) -> bytes:
@@ -145,6 +129,7 @@ class Planner:
             sheet=sheet.name,
         )
         self._seen: set[bytes] = set()
+        self._earlier = EarlierReport()
         self._costly = CostlyCharacters(
             self._text_headings(), None if self.template is None else self.template.source
         )
@@ -175,6 +160,9 @@ class Planner:
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
 
         verdict = Verdict(chunk)
+        # before anything else: in the next report this is all that says that the row was sent
+        sent_before = self._sent_before(chunk, phones.recipient)
+        verdict.where(sent_before.astype(bool), Reason.SENT_IN_REPORT)
         verdict.hidden()
         verdict.problems()
         verdict.valueless([self.columns.phone.heading], Reason.PHONE_FORMULA_WITHOUT_VALUE)
@@ -221,7 +209,16 @@ class Planner:
             parts=measured.parts,
             guard_key=keys,
             cost=cost,
+            sent_before=sent_before,
         )
+
+    def _sent_before(self, chunk: SheetChunk, recipients: Objects) -> Objects:
+        """The places of the ledger's rows that prove what an earlier report in this file says."""
+        if chunk.report is None or self.options.again:
+            return places({}, len(chunk.rows))
+        judged = self._earlier.judge(chunk.report, recipients, self._history)
+        self.summary.claims.update(claim for claim, _ in judged.values())
+        return places(judged, len(chunk.rows))
 
     def _used_cells(self, chunk: SheetChunk) -> pd.DataFrame:
         """The columns that planning reads, as Python strings: taking them out of Arrow one by one is slow."""
@@ -248,6 +245,9 @@ class Planner:
 
     def _exclude_known(self, verdict: Verdict, recipients: Objects, texts: Objects) -> Objects:
         """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
+        for i in np.flatnonzero(verdict.reason == Reason.SENT_IN_REPORT).tolist():
+            if texts[i] is not None:
+                self._seen.add(guard_key(recipients[i], texts[i]))
         valid = np.flatnonzero(verdict.open()).tolist()
         gone = self._history.opted_out([recipients[i] for i in valid])
         verdict.at([i for i in valid if recipients[i] in gone], Reason.OPTED_OUT)

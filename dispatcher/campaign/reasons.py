@@ -31,6 +31,7 @@ class Reason(StrEnum):
     DUPLICATE_IN_FILE = "duplicate_in_file"
     OPTED_OUT = "opted_out"
     ALREADY_SENT = "already_sent"
+    SENT_IN_REPORT = "sent_in_report"  # this row's own report says so, and the ledger confirms it
     # the number
     PHONE_MISSING = "phone_missing"
     PHONE_LETTERS = "phone_letters"

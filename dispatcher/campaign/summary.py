@@ -11,6 +11,7 @@ import numpy.typing as npt
 import pandas as pd
 
 from dispatcher.campaign.alphabet import offending
+from dispatcher.campaign.earlier_report import Claim
 from dispatcher.campaign.problems import Problem, problems
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.campaign.substitution import substitute
@@ -67,6 +68,7 @@ class PlanSummary:
     counts: Counter[PlanStatus] = field(default_factory=Counter)
     reasons: Counter[Reason] = field(default_factory=Counter)
     problems: list[Problem] = field(default_factory=list)
+    claims: Counter[Claim] = field(default_factory=Counter)  # rows that say they were sent
     repairs: Counter[Repair] = field(default_factory=Counter)
     repair_examples: dict[Repair, list[RepairExample]] = field(default_factory=dict)
     encodings: Counter[str] = field(default_factory=Counter)

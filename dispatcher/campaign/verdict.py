@@ -21,6 +21,7 @@ _STATUS = {
     Reason.DUPLICATE_IN_FILE: PlanStatus.DUPLICATE,
     Reason.OPTED_OUT: PlanStatus.OPTED_OUT,
     Reason.ALREADY_SENT: PlanStatus.ALREADY_SENT,
+    Reason.SENT_IN_REPORT: PlanStatus.ALREADY_SENT,
 }
 
 

@@ -87,18 +87,22 @@ def show_campaign(
     output: Output, ledger: Ledger, campaign: CampaignView, counts: dict[RowState, int]
 ) -> None:
     """One campaign in full."""
+    from dispatcher.report.reasons import SHOWN_TEXT, reason_text
+
     words = output.wording
     show_campaigns(output, [campaign])
     if campaign.state_reason:
         output.tell("status.reason", reason=state_reason(words, campaign.state_reason))
     show_counts(output, counts)
     show_cost(output, campaign, counts)
-    for row in ledger.queries.problems(campaign.id, _SHOWN_ROWS):
+    problems = ledger.queries.problems(campaign.id, _SHOWN_ROWS)
+    texts = ledger.queries.texts(campaign.id, [row.row for row in problems if row.reason in SHOWN_TEXT])
+    for row in problems:
         output.tell(
             "status.problem",
             row=row.row,
             state=words(f"states.{row.state.code}"),
-            reason=words.reason(row.reason) if row.reason else "",
+            reason=reason_text(words, row, texts.get(row.row)) if row.reason else "",
         )
     if campaign.report_path:
         output.tell("run.report", path=campaign.report_path)

@@ -23,6 +23,7 @@ def plan_values(planner: Planner, bill: Bill) -> dict[str, Any]:
         "rows": summary.rows,
         "counts": {str(status): n for status, n in summary.counts.items() if n},
         "reasons": {str(reason): n for reason, n in summary.reasons.items()},
+        "earlier_report": {str(claim): n for claim, n in summary.claims.items()},
         "parts": summary.parts,
         "routes": route_values(bill),
         "countries": dict(summary.countries.most_common()),

@@ -5,9 +5,10 @@ from __future__ import annotations
 from decimal import Decimal
 
 from dispatcher.campaign.costly import Saved
+from dispatcher.campaign.earlier_report import Claim
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
-from dispatcher.campaign.reasons import PlanStatus, Repair
+from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.cli.output import Output, known
 from dispatcher.cli.plan_values import repair_name
@@ -69,8 +70,24 @@ def _show_counts(output: Output, planner: Planner) -> None:
     output.say()
     output.say(words.count("plan.to_send", counts[PlanStatus.READY]))
     for status in PlanStatus:
-        if status is not PlanStatus.READY and counts[status]:
-            output.say(words.count(f"plan.{status}", counts[status]))
+        n = counts[status]
+        if status is PlanStatus.ALREADY_SENT:
+            n -= planner.summary.reasons[Reason.SENT_IN_REPORT]
+        if status is not PlanStatus.READY and n:
+            output.say(words.count(f"plan.{status}", n))
+    _show_claims(output, planner.summary)
+
+
+def _show_claims(output: Output, summary: PlanSummary) -> None:
+    """What the file's own earlier report was believed, and what not: that must be seen before anybody says yes."""
+    words, claims = output.wording, summary.claims
+    if claims[Claim.PROVED]:
+        output.say(words.count("plan.sent_in_report", claims[Claim.PROVED]))
+    if claims[Claim.OTHER_NUMBER]:
+        output.say(words.count("plan.claims_other_number", claims[Claim.OTHER_NUMBER]))
+    for claim in (Claim.OTHER_GATEWAY, Claim.UNKNOWN):
+        if claims[claim]:
+            output.warn(words.count(f"plan.claims_{claim}", claims[claim]))
 
 
 def _show_problems(output: Output, planner: Planner) -> None:

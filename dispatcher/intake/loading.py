@@ -158,7 +158,7 @@ def load_campaign(
 
 
 def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
-    """The chunk's rows in the order of the ledger's ROW_COLUMNS."""
+    """The chunk's rows in the order of the ledger's ROW_COLUMNS; last, which column is wrong or where it was sent."""
     # column by column: a million rows pass here, and a look into an array costs more than all the rest
     columns = (
         chunk.rows.tolist(),
@@ -177,8 +177,18 @@ def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
         chunk.repairs.tolist(),
         [phone[:PHONE_KEPT] for phone in chunk.phone.tolist()],
         [None] * len(chunk.rows),
+        _details(chunk),
     )
     return list(zip(*columns, strict=True))
+
+
+def _details(chunk: PlanChunk) -> list[str | None]:
+    return [
+        place if place is not None else (heading if status is PlanStatus.INVALID else None)
+        for place, heading, status in zip(
+            chunk.sent_before.tolist(), chunk.detail.tolist(), chunk.status.tolist(), strict=True
+        )
+    ]
 
 
 def _texts(codes: Objects) -> list[str | None]:

@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
 
+from dispatcher.campaign.earlier_report import SentRow
+from dispatcher.campaign.history import History, NoHistory
 from dispatcher.campaign.locale import Locale
-from dispatcher.campaign.plan import History, NoHistory, Planner, PlanOptions
+from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.sheet import open_sheet
 from dispatcher.ledger import Ledger
+from dispatcher.ledger.memory import SentRow as MemoryRow
 
 
 @dataclass(frozen=True)
@@ -38,6 +41,18 @@ class LedgerHistory:
 
     def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
         return self.ledger.memory.guard_hits(self.gateway, None, guard_keys, self.since)
+
+    def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
+        return self._rows(self.ledger.memory.sent_as(message_ids))
+
+    def sent_to(self, recipients: Sequence[str]) -> Sequence[SentRow]:
+        return self._rows(self.ledger.memory.sent_to(recipients))
+
+    def _rows(self, found: Iterable[MemoryRow]) -> list[SentRow]:
+        return [
+            SentRow(row.gateway == self.gateway, row.campaign_id, row.row, row.recipient, row.message_id)
+            for row in found
+        ]
 
 
 def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: datetime) -> History:

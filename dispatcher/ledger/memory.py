@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections import defaultdict
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Connection, Select, exists, func, or_, select
+from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, or_, select
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, is_ready, rows
@@ -22,6 +23,26 @@ class OtherTexts:
 
     campaign: int
     people: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class SentRow:
+    """A row that a gateway has, or may have."""
+
+    gateway: str
+    campaign_id: int
+    row: int
+    recipient: str
+    message_id: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class EarlierSend:
+    """The message by which somebody was sent something before; the id and the times as far as they are known."""
+
+    message_id: str | None
+    sent_at: datetime | None
+    delivered_at: datetime | None
 
 
 class Memory:
@@ -52,6 +73,60 @@ class Memory:
                 found.update(bytes(hit.guard_key) for hit in hits if hit.campaign_id in earlier)
         return found
 
+    def sent_as(self, message_ids: Sequence[str]) -> list[SentRow]:
+        """The rows that were sent as one of these messages, through any gateway, at any time."""
+        return self._sent(rows.c.message_id, message_ids)
+
+    def sent_to(self, recipients: Sequence[str]) -> list[SentRow]:
+        """The rows that were, or may have been, sent to one of these numbers, through any gateway, at any time."""
+        return self._sent(rows.c.recipient, recipients)
+
+    def _sent(self, column: ColumnElement[Any], values: Sequence[str]) -> list[SentRow]:
+        names = [rows.c[name] for name in SentRow.__dataclass_fields__ if name != "gateway"]
+        query = select(*names, gateways.c.name.label("gateway")).join(
+            gateways, gateways.c.id == rows.c.gateway_id
+        )
+        found: list[SentRow] = []
+        with self._database.read() as connection:
+            for start in range(0, len(values), CHUNK):
+                chosen = column.in_(values[start : start + CHUNK])
+                hits = connection.execute(query.where(chosen, is_maybe_sent())).mappings()
+                found.extend(SentRow(**hit) for hit in hits)
+        return found
+
+    def sends_at(self, places: Iterable[tuple[int, int]]) -> dict[tuple[int, int], EarlierSend]:
+        """What was sent as the rows at these places (campaign, row)."""
+        of_campaign: dict[int, list[int]] = defaultdict(list)
+        for campaign_id, row in places:
+            of_campaign[campaign_id].append(row)
+        found: dict[tuple[int, int], EarlierSend] = {}
+        with self._database.read() as connection:
+            for campaign_id, numbers in of_campaign.items():
+                for start in range(0, len(numbers), CHUNK):
+                    chosen = rows.c.row.in_(numbers[start : start + CHUNK])
+                    query = select(rows.c.row, *_facts(rows)).where(rows.c.campaign_id == campaign_id, chosen)
+                    for hit in connection.execute(query):
+                        found[campaign_id, hit.row] = _earlier(hit)
+        return found
+
+    def sends_like(self, campaign_id: int, numbers: Sequence[int]) -> dict[int, EarlierSend]:
+        """By row of this campaign: the latest send of its very text to its recipient through its gateway."""
+        sent = rows.alias("sent")
+        query = (
+            select(rows.c.row, *_facts(sent))
+            .select_from(rows.join(sent, sent.c.guard_key == rows.c.guard_key))
+            .where(rows.c.campaign_id == campaign_id, sent.c.gateway_id == rows.c.gateway_id)
+            .where(is_maybe_sent("sent"))
+            .order_by(sent.c.attempt_started_at)
+        )
+        found: dict[int, EarlierSend] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(numbers), CHUNK):
+                chosen = rows.c.row.in_(numbers[start : start + CHUNK])
+                for hit in connection.execute(query.where(chosen)):
+                    found[hit.row] = _earlier(hit)  # the latest comes last
+        return found
+
     def other_texts(self, campaign_id: int, since: datetime) -> OtherTexts | None:
         """The earlier campaign of the gateway and account that sent most of this one's ready recipients another text.
 
@@ -68,6 +143,14 @@ class Memory:
                 return None
             found = connection.execute(_most_met(campaign_id, sorted(earlier), since)).first()
         return None if found is None else OtherTexts(campaign=found.campaign_id, people=found.people)
+
+
+def _facts(table: FromClause) -> list[ColumnElement[Any]]:
+    return [table.c[name] for name in EarlierSend.__dataclass_fields__]
+
+
+def _earlier(hit: Row[Any]) -> EarlierSend:
+    return EarlierSend(message_id=hit.message_id, sent_at=hit.sent_at, delivered_at=hit.delivered_at)
 
 
 def _most_met(campaign_id: int, earlier: Sequence[int], since: datetime) -> Select[Any]:

@@ -167,6 +167,16 @@ class Queries:
         """The first rows that need a person's eye, in row order."""
         return list(self._report(campaign_id, rows.c.state.in_(PROBLEM), limit=limit))
 
+    def texts(self, campaign_id: int, numbers: Sequence[int]) -> dict[int, str]:
+        """The texts of these rows, of those that have one."""
+        found: dict[int, str] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(numbers), 500):
+                chosen = (rows.c.campaign_id == campaign_id, rows.c.row.in_(numbers[start : start + 500]))
+                query = select(rows.c.row, rows.c.text).where(*chosen, rows.c.text.is_not(None))
+                found |= {row.row: row.text for row in connection.execute(query)}
+        return found
+
     def first_ready(self, campaign_id: int) -> ClaimedRow | None:
         """The row that would be sent first; what a person is shown before saying yes."""
         names = tuple(ClaimedRow.__dataclass_fields__)

@@ -16,7 +16,8 @@ import pytest
 from openpyxl import load_workbook
 from phonenumbers import PhoneNumberType
 
-from dispatcher.campaign.plan import NoHistory, Planner, PlanOptions
+from dispatcher.campaign.history import NoHistory
+from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.campaign.sheet import open_sheet

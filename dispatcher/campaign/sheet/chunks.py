@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -13,8 +14,10 @@ import pyarrow.compute as pc
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.headings import Headings, column_letter
-from dispatcher.campaign.sheet.model import SheetChunk
+from dispatcher.campaign.sheet.model import ReportCells, SheetChunk
 from dispatcher.errors import FileError
+
+STATUS, MESSAGE_ID, RECIPIENT = "sms_status", "sms_message_id", "sms_recipient"
 
 Numbers = npt.NDArray[np.int64]
 Mask = npt.NDArray[np.bool_]
@@ -66,6 +69,7 @@ class ChunkBuilder:
                 hidden=hidden[picked],
                 problems={row: why for row, why in batch.problems.items() if first <= row <= last},
                 valueless=self._valueless(batch, first, last),
+                report=self._report(batch, picked),
             )
 
     def _frame(self, columns: Sequence[pa.Array], picked: npt.NDArray[np.intp], total: int) -> pd.DataFrame:
@@ -74,6 +78,19 @@ class ChunkBuilder:
         table = pa.table(list(columns), names=list(self.headings.names))
         frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
         return frame
+
+    def _report(self, batch: Batch, picked: npt.NDArray[np.intp]) -> ReportCells | None:
+        ours = self.headings.ours
+        if not {STATUS, MESSAGE_ID} <= ours.keys():
+            return None
+
+        def cells(name: str) -> npt.NDArray[Any]:
+            if name not in ours:
+                return np.full(len(picked), "", dtype=object)
+            taken = batch.columns[ours[name]].take(pa.array(picked))
+            return np.asarray(taken.to_numpy(zero_copy_only=False), dtype=object)
+
+        return ReportCells(cells(STATUS), cells(MESSAGE_ID), cells(RECIPIENT))
 
     def _valueless(self, batch: Batch, first: int, last: int) -> frozenset[tuple[int, str]]:
         names = dict(zip(self.headings.kept, self.headings.names, strict=True))

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 
 from dispatcher.errors import FileError
 
@@ -22,12 +22,14 @@ class Headings:
     names   headings kept, in order        kept     their positions (0-based)
     unnamed positions without a heading: allowed while blank
     width   columns the heading row has    needed   columns a row must have to fill every kept heading
+    ours    positions of an earlier report's columns, by their names in lower case; of two alike the first
     """
 
     names: tuple[str, ...]
     kept: tuple[int, ...]
     unnamed: tuple[int, ...]
     width: int
+    ours: Mapping[str, int] = field(default_factory=dict)
 
     @property
     def needed(self) -> int:
@@ -82,7 +84,11 @@ def read_headings(cells: Sequence[str], *, file: str, sheet: str | None, row: in
                 first=column_letter(first),
             )
     unnamed = tuple(i for i, text in enumerate(texts) if not text)
-    return Headings(tuple(texts[i] for i in kept), tuple(kept), unnamed, len(texts))
+    ours: dict[str, int] = {}
+    for position, text in enumerate(texts):
+        if text.lower().startswith(REPORT_PREFIX):
+            ours.setdefault(text.lower(), position)
+    return Headings(tuple(texts[i] for i in kept), tuple(kept), unnamed, len(texts), ours)
 
 
 def _looks_like_data(text: str) -> bool:

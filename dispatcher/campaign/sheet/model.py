@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
@@ -34,6 +34,15 @@ class Hidden(IntEnum):
 
 
 @dataclass(frozen=True)
+class ReportCells:
+    """What an earlier report of ours says of each row of a chunk, as text; "" is an empty cell, or no such column."""
+
+    status: npt.NDArray[Any]
+    message_id: npt.NDArray[Any]
+    recipient: npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
 class SheetChunk:
     """Consecutive non-blank rows.
 
@@ -42,6 +51,7 @@ class SheetChunk:
     hidden    int8, see :class:`Hidden`
     problems  row number -> why its cells could not be attributed; such a row is in ``rows``, its cells are ""
     valueless (row number, heading) of every formula that has no stored value
+    report    None unless the sheet has the columns of an earlier report
     """
 
     rows: npt.NDArray[np.int64]
@@ -49,6 +59,7 @@ class SheetChunk:
     hidden: npt.NDArray[np.int8]
     problems: Mapping[int, Reason]
     valueless: frozenset[tuple[int, str]]
+    report: ReportCells | None = None
 
 
 class ChunkSource(Protocol):

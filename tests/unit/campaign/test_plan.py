@@ -18,9 +18,10 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.campaign.columns import ColumnOptions
+from dispatcher.campaign.history import NoHistory
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import read_phone
-from dispatcher.campaign.plan import NoHistory, PlanChunk, Planner, PlanOptions, guard_key
+from dispatcher.campaign.plan import PlanChunk, Planner, PlanOptions, guard_key
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.reasons import PlanStatus, Reason
 from dispatcher.campaign.routes import Route, route_of
@@ -80,7 +81,7 @@ class Chunks:
 
 
 @dataclass(frozen=True)
-class Remembered:
+class Remembered(NoHistory):
     """What an earlier campaign left behind."""
 
     gone: frozenset[str] = frozenset()

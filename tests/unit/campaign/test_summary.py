@@ -11,7 +11,8 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from dispatcher.campaign.costly import CampaignSavings
-from dispatcher.campaign.plan import NoHistory, Planner, PlanOptions
+from dispatcher.campaign.history import NoHistory
+from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.problems import LONGEST_FOUND
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair

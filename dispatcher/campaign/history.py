@@ -1,0 +1,40 @@
+"""What happened before a campaign, as far as planning must know it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from typing import Protocol
+
+from dispatcher.campaign.earlier_report import SentRow
+
+
+class History(Protocol):
+    """Asked once per chunk of rows."""
+
+    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+        """Those of the recipients who must not be texted."""
+
+    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+        """Those of the guard keys whose text was sent, or may have been, within the guard days."""
+
+    def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
+        """See :class:`~dispatcher.campaign.earlier_report.SentRows`."""
+
+    def sent_to(self, recipients: Sequence[str]) -> Sequence[SentRow]:
+        """See :class:`~dispatcher.campaign.earlier_report.SentRows`."""
+
+
+class NoHistory:
+    """A History that knows nothing: there is no ledger yet."""
+
+    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+        return set()
+
+    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+        return set()
+
+    def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
+        return ()
+
+    def sent_to(self, recipients: Sequence[str]) -> Sequence[SentRow]:
+        return ()
