@@ -1,0 +1,35 @@
+"""Whether a campaign's texts have been seen by dry runs lately enough to send on.
+
+What the gateway forbids changes; a screening counts for a day.  A campaign that is being sent goes on: its texts passed
+when it began.  One that lay still (its process died, the machine was off, its rows were due days later) is screened
+again before anybody sets it going.
+"""
+
+from __future__ import annotations
+
+from datetime import datetime, timedelta
+
+from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.sending.preflight import REMEMBERED_FOR
+
+STILL = timedelta(minutes=10)  # without a write: nobody sends it, at one message a minute either
+
+
+def has_to_be_screened_again(ledger: Ledger, campaign_id: int, now: datetime) -> bool:
+    """True for a campaign SENDING or WAITING that lies still and whose last preflight began more than a day ago.
+
+    In every other state a campaign goes through the preflight anyway before it is sent.  Ask before anything else is
+    written about the campaign: any write looks like somebody at work.
+    """
+    campaign = ledger.queries.campaign(campaign_id)
+    if (
+        campaign.state not in (CampaignState.SENDING, CampaignState.WAITING)
+        or campaign.updated_at > now - STILL
+    ):
+        return False
+    began = [
+        event.at
+        for event in ledger.events.of(campaign_id, "state")
+        if event.detail.get("new") == CampaignState.PREFLIGHT.code
+    ]
+    return not began or began[-1] < now - REMEMBERED_FOR

@@ -1,0 +1,53 @@
+"""When a campaign that goes on has to be screened again."""
+
+from __future__ import annotations
+
+from datetime import timedelta
+from typing import Any
+
+import pytest
+
+from dispatcher.sending.dispatch import LaneLimits
+from dispatcher.sending.freshness import STILL, has_to_be_screened_again
+
+DAY = timedelta(hours=24)
+
+
+@pytest.mark.parametrize(
+    ("lay_still", "again"),
+    [(timedelta(hours=1), False), (DAY - STILL, False), (DAY + timedelta(minutes=1), True), (3 * DAY, True)],
+)
+@pytest.mark.parametrize("waiting", [False, True])
+def test_a_campaign_whose_process_died_is_screened_again_after_a_day(
+    stage: Any, lay_still: timedelta, again: bool, waiting: bool
+) -> None:
+    campaign = stage.campaign([stage.row(2, due_at=stage.now + 9 * DAY)] if waiting else 1)
+    stage.ledger.campaigns.finish_if_done(campaign, stage.now)
+    assert stage.state(campaign)[0].code == ("waiting" if waiting else "sending")
+    assert has_to_be_screened_again(stage.ledger, campaign, stage.now + lay_still) is again
+
+
+def test_a_campaign_that_somebody_sends_goes_on_however_long_it_takes(stage: Any) -> None:
+    campaign = stage.campaign(300)
+    stage.pace.rate = 1 / 300
+    asked: list[bool] = []
+    stage.gateway.answering = lambda sent: asked.append(
+        has_to_be_screened_again(stage.ledger, campaign, stage.now)
+    )
+    stage.run(stage.lane(campaign, limits=LaneLimits(slice_seconds=1e9)).run())
+    assert asked == [False] * 300
+    assert stage.now - stage.view(campaign).started_at > DAY
+    assert not has_to_be_screened_again(stage.ledger, campaign, stage.now)
+    assert has_to_be_screened_again(stage.ledger, campaign, stage.now + STILL)
+
+
+def test_screened_again_is_screened(stage: Any) -> None:
+    campaign = stage.campaign(1)
+    later = stage.now + 2 * DAY
+    assert has_to_be_screened_again(stage.ledger, campaign, later)
+    assert stage.ledger.campaigns.pause(campaign, later)
+    assert stage.ledger.campaigns.begin_preflight(campaign, later)
+    assert not has_to_be_screened_again(stage.ledger, campaign, later)  # on its way through it
+    assert stage.ledger.campaigns.start_sending(campaign, later)
+    assert not has_to_be_screened_again(stage.ledger, campaign, later + timedelta(hours=23))
+    assert has_to_be_screened_again(stage.ledger, campaign, later + timedelta(hours=25))
