@@ -92,6 +92,7 @@ def send(
 ) -> int:
     """The provider writes the text and translates it; the code is printed only with --show-code."""
     from dispatcher.campaign.phones import read_phone
+    from dispatcher.campaign.reasons import Reason
     from dispatcher.errors import UsageError
     from dispatcher.gateway.models import OtpRequest
     from dispatcher.intake.lookup import send_otp
@@ -99,7 +100,7 @@ def send(
     def values(house: Any, output: Any) -> dict[str, Any]:
         phone = read_phone(number, house.default_region)
         if phone.recipient is None or phone.reason is not None:
-            raise UsageError("otp_number", found=number, reason=output.wording.reason(str(phone.reason)))
+            raise UsageError("otp_number", found=number, reason=str(phone.reason or Reason.PHONE_NOT_VALID))
         if phone.recipient in house.ledger.opt_outs.opted_out([phone.recipient]):
             raise UsageError("otp_opted_out", found=phone.recipient)
         request = OtpRequest(

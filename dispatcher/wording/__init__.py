@@ -2,7 +2,7 @@
 
 A text is named ``section.key`` and lives in ``dispatcher/wording/<language>/<topic>.toml``; topics only keep
 the files short.  A table entry has parts (an error has ``message``, ``expected``, ``hint``; a counted phrase has
-``one`` and ``other``).  Placeholders are ``{name}``.  A test holds the three languages to the same keys and
+``one`` and ``other``).  Placeholders are ``{name}``; in an error ``{name:section}`` words a code.  A test holds the three languages to the same keys and
 placeholders.  Codes, JSON and logs never come from here, except the English sentence of an error object.
 """
 
@@ -14,7 +14,7 @@ from decimal import Decimal
 from functools import lru_cache
 from importlib import resources
 from string import Formatter
-from typing import Any
+from typing import Any, Self
 
 from dispatcher.errors import DispatcherError
 
@@ -30,6 +30,23 @@ def _entries(language: str) -> Mapping[str, Mapping[str, Any]]:
             for section, entries in tomllib.loads(topic.read_text(encoding="utf-8")).items():
                 sections.setdefault(section, {}).update(entries)
     return sections
+
+
+class Fact(str):
+    """A fact that a sentence may name as a code: ``{found:campaign_states}`` is what that section says of it.
+
+    A fact that the section does not know is printed as it is.
+    """
+
+    _language: str
+
+    def __new__(cls, value: str, language: str) -> Self:
+        fact = super().__new__(cls, value)
+        fact._language = language
+        return fact
+
+    def __format__(self, section: str) -> str:
+        return str(_entries(self._language)[section].get(str(self), str(self)) if section else str(self))
 
 
 class Wording:
@@ -73,7 +90,10 @@ class Wording:
     def error(self, error: DispatcherError) -> dict[str, str | None]:
         """``message``, ``expected`` and ``hint`` of an error, None where the catalogue has none."""
         entry = _entries(self.language)["errors"][error.code]
-        facts = {name: "" if value is None else value for name, value in error.facts().items()}
+        facts = {
+            name: "" if value is None else Fact(value, self.language) if isinstance(value, str) else value
+            for name, value in error.facts().items()
+        }
         return {
             part: entry[part].format(**facts) if part in entry else None
             for part in ("message", "expected", "hint")

@@ -22,7 +22,7 @@ from dispatcher.errors import FileError, UsageError
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.guards import Stop
 from dispatcher.settings import GatewayKind
-from dispatcher.wording import LANGUAGES, Wording
+from dispatcher.wording import LANGUAGES, Fact, Wording
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "dispatcher" / "wording"
@@ -172,11 +172,38 @@ def test_no_name_stands_in_two_topics(language: str) -> None:
 @pytest.mark.parametrize("language", LANGUAGES)
 def test_every_text_formats(language: str) -> None:
     for name, text in texts(language).items():
-        shown = text.format(**dict.fromkeys(placeholders(text), "x"))
+        shown = text.format(**dict.fromkeys(placeholders(text), Fact("x", language)))
         # a brace that is left over was doubled once too often, except where braces are meant
         if not re.search(r"errors\.(template|simulator_faults)", name):
             assert "{" not in shown, name
             assert "}" not in shown, name
+
+
+@pytest.mark.parametrize(
+    ("code", "facts", "english", "italian"),
+    [
+        (
+            "campaign_cannot_pause",
+            {"found": "waiting_approval"},
+            "waiting for approval",
+            "in attesa di approvazione",
+        ),
+        ("campaign_not_resumable", {"found": "finished"}, "finished", "conclusa"),
+        (
+            "optout_number",
+            {"found": "12", "reason": "phone_too_short"},
+            "too few digits",
+            "troppo poche cifre",
+        ),
+        ("forbid_file", {"file": "f", "found": "FileNotFoundError"}, "it does not exist", "non esiste"),
+        ("forbid_file", {"file": "f", "found": "1200 bytes"}, "(1200 bytes)", "(1200 bytes)"),
+    ],
+)
+def test_a_code_in_a_sentence_is_worded(code: str, facts: dict[str, Any], english: str, italian: str) -> None:
+    error = UsageError(code, campaign=3, **facts)
+    assert english in (Wording("en").error(error)["message"] or "")
+    assert italian in (Wording("it").error(error)["message"] or "")
+    assert error.found == facts["found"]
 
 
 @pytest.mark.parametrize("language", OTHERS)
