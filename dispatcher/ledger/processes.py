@@ -13,8 +13,8 @@ from dispatcher.ledger.schema import processes
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
-    """One process; ``role`` is run, worker, watch, schedule..., ``lock_path`` a file it holds locked while
-    alive.
+    """One process; ``role`` is run, worker, watch, schedule..., ``lock_path`` a file it holds locked while alive, and
+    ``host`` the place where that path means this file.
     """
 
     owner: str
@@ -36,15 +36,17 @@ class Processes:
         self, owner: str, *, pid: int, host: str, role: str, lock_path: str | None, now: datetime
     ) -> None:
         """A process starts; ``owner`` is new for every start."""
-        process = Process(
-            owner=owner, pid=pid, host=host, role=role, lock_path=lock_path, started_at=now, last_seen=now
-        )
         with self._database.write() as connection:
+            now += self._database.ahead(connection, now)
+            process = Process(
+                owner=owner, pid=pid, host=host, role=role, lock_path=lock_path, started_at=now, last_seen=now
+            )
             connection.execute(insert(processes).values(asdict(process)))
 
     def seen(self, owner: str, now: datetime) -> bool:
         """A sign of life; False when it is not (or no longer) registered."""
         with self._database.write() as connection:
+            now += self._database.ahead(connection, now)
             statement = update(processes).where(processes.c.owner == owner).values(last_seen=now)
             return connection.execute(statement).rowcount == 1
 

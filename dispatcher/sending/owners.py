@@ -1,16 +1,24 @@
 """Which process a claim belongs to, and the proof that such a process is dead.
 
 Every sending process holds a file lock for its whole life.  The kernel releases it when the process dies, however it
-dies, and not while it is merely frozen; so whoever can take the lock has proved the owner dead.
+dies, and not while it is merely frozen; so whoever can take the lock has proved the owner dead.  That proves nothing
+on another machine, where the path is another file or none.
 """
 
 from __future__ import annotations
 
+import os
 import secrets
+import socket
+from contextlib import suppress
+from datetime import datetime, timedelta
 from pathlib import Path
 from types import TracebackType
 
 from filelock import FileLock, Timeout
+
+from dispatcher.ledger import Ledger
+from dispatcher.ledger.processes import Process
 
 
 class OwnerLock:
@@ -31,6 +39,72 @@ class OwnerLock:
     ) -> None:
         self._lock.release()
         self.path.unlink(missing_ok=True)
+
+
+class Owners:
+    """The registered processes of a ledger, as far as they can be judged from the folder of locks ``folder``.
+
+    A process of another place cannot be proved dead.  It is *silent* when it gave no sign of life for ``silence``.
+    """
+
+    def __init__(self, ledger: Ledger, folder: Path, silence: timedelta) -> None:
+        self._ledger = ledger
+        self._place = place_of(folder)
+        self._silence = silence
+
+    def is_gone(self, owner: str) -> bool:
+        """True when the process is proved dead, or left in order and is not registered any more.
+
+        The register is read anew each time: a process that came since must not lose its plan or its claims.
+        """
+        process = self._registered(owner)
+        return process is None or self._is_dead(process)
+
+    def is_silent(self, owner: str, now: datetime) -> bool:
+        """True for a process of another place that has not been heard of; it may be cut off, frozen or dead."""
+        process = self._registered(owner)
+        if process is None or self._is_here(process):
+            return False
+        return process.last_seen < self._ledger.now(now) - self._silence
+
+    def forget_dead(self) -> None:
+        """Strike the dead of this place off the register, once what they left has been dealt with."""
+        for process in self._ledger.processes.all():
+            if process.lock_path is not None and self._is_dead(process):
+                self._ledger.processes.forget(process.owner)
+                Path(process.lock_path).unlink(missing_ok=True)
+
+    @property
+    def place(self) -> str:
+        """What processes of this place register as their host."""
+        return self._place
+
+    def _registered(self, owner: str) -> Process | None:
+        return next((process for process in self._ledger.processes.all() if process.owner == owner), None)
+
+    def _is_here(self, process: Process) -> bool:
+        return process.host == self._place
+
+    def _is_dead(self, process: Process) -> bool:
+        lock = process.lock_path
+        return lock is not None and self._is_here(process) and is_dead(Path(lock))
+
+
+def place_of(folder: Path) -> str:
+    """The name of a folder of locks, for whoever sees this very folder: the host's, and one written into it once.
+
+    Containers and machines may share a host's name, and machines may share a folder; only both together are a place
+    where a lock means something.
+    """
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    mark = folder / "place"
+    if not mark.exists():
+        draft = folder / f"{secrets.token_hex(8)}.place"
+        draft.write_text(secrets.token_hex(8), encoding="ascii")
+        with suppress(FileExistsError):
+            os.link(draft, mark)  # whole or not at all, and never twice
+        draft.unlink()
+    return f"{socket.gethostname()}/{mark.read_text(encoding='ascii')}"
 
 
 def is_dead(lock_path: Path) -> bool:

@@ -7,12 +7,15 @@ import signal
 import subprocess
 import sys
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from dispatcher.sending.owners import OwnerLock, is_dead
+from dispatcher.ledger import Ledger
+from dispatcher.sending.owners import OwnerLock, Owners, is_dead, place_of
 
 HOLDER = """
 import sys
@@ -90,3 +93,61 @@ def test_a_frozen_process_is_not_dead(tmp_path: Path) -> None:
         assert not is_dead(path)
         process.send_signal(signal.SIGCONT)
         assert not is_dead(path)
+
+
+# -- as far as can be judged from here
+
+NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", create=True)
+    yield opened
+    opened.dispose()
+
+
+def register(ledger: Ledger, owner: str, lock: Path | None, place: str, seen: datetime = NOW) -> None:
+    ledger.processes.register(
+        owner, pid=1, host=place, role="worker", lock_path=str(lock) if lock else None, now=seen
+    )
+
+
+def test_a_place_keeps_its_name_and_no_two_share_one(tmp_path: Path) -> None:
+    first, second = tmp_path / "first", tmp_path / "second"
+    assert place_of(first) == place_of(first)
+    assert place_of(first) != place_of(second)
+    assert sorted(path.name for path in first.iterdir()) == ["place"]
+
+
+def test_processes_that_name_a_place_at_once_agree(tmp_path: Path) -> None:
+    with ThreadPoolExecutor(8) as threads:
+        names = set(threads.map(place_of, [tmp_path / "owners"] * 32))
+    assert len(names) == 1
+
+
+def test_only_a_lock_of_this_place_proves_anything(ledger: Ledger, tmp_path: Path) -> None:
+    here = tmp_path / "here"
+    owners = Owners(ledger, here, timedelta(minutes=5))
+    with OwnerLock(here) as alive:
+        register(ledger, "alive", alive.path, owners.place)
+        register(ledger, "dead", here / "dead.lock", owners.place)
+        register(ledger, "elsewhere", here / "gone.lock", place_of(tmp_path / "there"))
+        register(ledger, "without a lock", None, owners.place)
+        names = ("alive", "dead", "elsewhere", "without a lock", "never registered")
+        assert [name for name in names if owners.is_gone(name)] == ["dead", "never registered"]
+        owners.forget_dead()
+        left = {process.owner for process in ledger.processes.all()}
+        assert left == {"alive", "elsewhere", "without a lock"}
+
+
+def test_who_is_elsewhere_is_silent_after_a_while(ledger: Ledger, tmp_path: Path) -> None:
+    owners = Owners(ledger, tmp_path / "here", timedelta(minutes=5))
+    register(ledger, "elsewhere", tmp_path / "x.lock", "another/place")
+    register(ledger, "here", tmp_path / "x.lock", owners.place)
+    assert not owners.is_silent("elsewhere", NOW + timedelta(minutes=5))
+    assert owners.is_silent("elsewhere", NOW + timedelta(minutes=5, seconds=1))
+    ledger.processes.seen("elsewhere", NOW + timedelta(minutes=4))
+    assert not owners.is_silent("elsewhere", NOW + timedelta(minutes=8))
+    for other in ("here", "never registered"):
+        assert not owners.is_silent(other, NOW + timedelta(days=1))
