@@ -1,0 +1,119 @@
+"""``dispatcher worker``: a process that sends for every campaign of a ledger, until it is told to stop."""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Awaitable, Callable
+from dataclasses import dataclass
+from datetime import timedelta
+from types import TracebackType
+
+from dramatiq import Broker
+
+from dispatcher.errors import DispatcherError
+from dispatcher.ledger import Ledger
+from dispatcher.sending.dispatch import LaneLimits
+from dispatcher.sending.guards import Stop
+from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.services import Services
+from jobs.actors import declare_reconcile, declare_send_lane
+from jobs.board import Board
+from jobs.doubts import Doubts
+from jobs.lanes import Lanes
+from jobs.sweep import Sweep
+from jobs.worker import EmbeddedWorker
+
+SWEEP_SECONDS = 1.0
+BEAT_SECONDS = 5.0
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Post:
+    """Where a worker stands: which ledger it serves, through which queue, for which gateway."""
+
+    ledger: Ledger
+    gateway: str
+    broker: Broker
+    board: Board
+    guard: timedelta
+    gone: Callable[[str], bool]
+
+
+class WorkerService:
+    """Serves while its ``with`` block lasts: :meth:`tend` is to be called again and again.
+
+    Leaving starts no further request and settles what is in flight; ``close`` is awaited on the event loop at the end.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        post: Post,
+        reconciler: Reconciler,
+        close: Callable[[], Awaitable[None]],
+        *,
+        limits: LaneLimits | None = None,
+    ) -> None:
+        self._services = services
+        self._post = post
+        self._close = close
+        self._leaving = threading.Event()
+        self._next_beat = 0.0
+        limits = limits or LaneLimits()
+        self._lanes = Lanes(services, self._leaving.is_set, self._failed, guard=post.guard, limits=limits)
+        start = declare_send_lane(post.broker, post.board, self._lanes.run, self._failed)
+        enqueue = declare_reconcile(post.broker, self._look, self._failed)
+        self._doubts = Doubts(reconciler, services.clock, self._leaving.is_set, enqueue)
+        self._leader = post.ledger.leader(f"sweep {post.gateway}")
+        self._sweep = Sweep(
+            post.ledger,
+            post.gateway,
+            services.clock,
+            leader=self._leader,
+            gone=post.gone,
+            start_lane=start,
+            look_for_doubts=self._doubts.look,
+        )
+        self._worker = EmbeddedWorker(post.broker, self._finish)
+
+    def __enter__(self) -> WorkerService:
+        self._worker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving.set()
+        try:
+            self._worker.__exit__(kind, error, trace)
+        finally:
+            self._leader.resign()
+
+    def tend(self) -> None:
+        """A sign of life, and a sweep.  Errors: Unreachable while a server is; call again."""
+        now = self._services.clock.monotonic()
+        if now >= self._next_beat:
+            self._next_beat = now + BEAT_SECONDS
+            self._post.ledger.processes.seen(self._services.owner, self._services.clock.now())
+        self._sweep.step()
+
+    async def _look(self, campaign_id: int) -> None:
+        await self._doubts.run(campaign_id)
+
+    async def _finish(self) -> None:
+        await self._lanes.finish()
+        await self._close()
+
+    def _failed(self, campaign_id: int, error: BaseException) -> None:
+        """A server that did not answer only needs time; a bug is for a person to look at."""
+        if isinstance(error, DispatcherError):
+            log.warning("campaign %s: %s, tried again", campaign_id, error.code)
+            return
+        log.error("campaign %s is held", campaign_id, exc_info=error)
+        try:
+            self._post.ledger.campaigns.hold(campaign_id, str(Stop.BUG), self._services.clock.now())
+        except DispatcherError as unwritten:
+            log.error("campaign %s could not be held: %s", campaign_id, unwritten.code)

@@ -1,0 +1,77 @@
+"""What keeps campaigns going whatever died: looked after once a second, by one process of a ledger."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from datetime import timedelta
+
+from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
+from dispatcher.ledger.leader import Leader
+from dispatcher.sending.services import Clock
+
+MOST_LANES = 4
+ROWS_A_LANE = 500  # a smaller campaign is done before a second lane would help
+ALIVE = timedelta(seconds=15)  # a worker that said nothing for so long gets no lane
+
+log = logging.getLogger(__name__)
+
+
+class Sweep:
+    """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane`` and
+    ``look_for_doubts`` do nothing when it is done or not yet time.  It starts nothing that is paused.
+    """
+
+    def __init__(
+        self,
+        ledger: Ledger,
+        gateway: str,
+        clock: Clock,
+        *,
+        leader: Leader,
+        gone: Callable[[str], bool],
+        start_lane: Callable[[int, int], None],
+        look_for_doubts: Callable[[int], object],
+    ) -> None:
+        self._ledger = ledger
+        self._gateway = gateway
+        self._clock = clock
+        self._leader = leader
+        self._gone = gone
+        self._start_lane = start_lane
+        self._look_for_doubts = look_for_doubts
+
+    def step(self) -> bool:
+        """Start missing lanes, turn lost claims in doubt, have doubts looked for, close what is done.
+
+        False when another process leads.  Errors: Unreachable; the next step goes on.
+        """
+        if not self._leader.leads():
+            return False
+        now = self._ledger.now(self._clock.now())
+        self._ledger.campaigns.wake_due(now)
+        self._ledger.rows.doubt_dead(self._gone, now)
+        self._ledger.rows.doubt_expired(now)
+        workers = self._workers()
+        for campaign in self._ledger.queries.campaigns_in(CampaignState.SENDING):
+            if campaign.gateway == self._gateway:
+                self._look_after(campaign, workers)
+        return True
+
+    def _look_after(self, campaign: CampaignView, workers: int) -> None:
+        counts = self._ledger.queries.counts(campaign.id)
+        ready = counts.get(RowState.READY, 0)
+        if ready:
+            for lane in range(min(workers, MOST_LANES, 1 + ready // ROWS_A_LANE)):
+                self._start_lane(campaign.id, lane)
+        if counts.get(RowState.IN_DOUBT):
+            self._look_for_doubts(campaign.id)
+        state = self._ledger.campaigns.finish_if_done(campaign.id, self._clock.now())
+        if state is not CampaignState.SENDING:
+            log.info("campaign %s is %s", campaign.id, state.code)
+
+    def _workers(self) -> int:
+        """How many processes run lanes; this one at least."""
+        since = self._ledger.now(self._clock.now()) - ALIVE
+        found = [p for p in self._ledger.processes.all() if p.role == "worker" and p.last_seen >= since]
+        return max(1, len(found))
