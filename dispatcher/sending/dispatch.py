@@ -141,7 +141,7 @@ class Lane:
                 await self._until_next_batch(slots.offsets[-1] - LOOK_AHEAD)
             elif self._in_flight or self._books.pending:
                 # a row may come back, cost less than was reserved, or be due once these are settled (the last one)
-                await self._wait_for_room()
+                await self._wait_for_answer()
             elif claimed.capped:
                 await self._books.stop(Halt(Stop.COST_CAP))
             else:
@@ -216,6 +216,18 @@ class Lane:
 
     async def _wait_for_room(self) -> None:
         await self.services.clock.sleep(SETTLE_WITHIN)
+        await self._books.settle()
+
+    async def _wait_for_answer(self) -> None:
+        """Until there is something to settle; now and then in any case, but never faster than slots come: each claim in
+        vain takes one, and the last row would get one that is far away.
+        """
+        clock, rate = self.services.clock, self.services.pace.rate
+        until = clock.monotonic() + max(1.0, 2 / rate if rate else 0.0)
+        while self._in_flight and not self._books.pending and not self._must_stop():
+            await clock.sleep(SETTLE_WITHIN)
+            if clock.monotonic() >= until:
+                break
         await self._books.settle()
 
     async def _try_to_write_down(self) -> Exception | None:

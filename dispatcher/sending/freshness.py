@@ -12,7 +12,7 @@ from datetime import datetime, timedelta
 from dispatcher.ledger import CampaignState, Ledger
 from dispatcher.sending.preflight import REMEMBERED_FOR
 
-STILL = timedelta(minutes=10)  # without a write: nobody sends it, at one message a minute either
+STILL = timedelta(minutes=30)  # without a write: nobody sends it, at one message a minute either
 
 
 def has_to_be_screened_again(ledger: Ledger, campaign_id: int, now: datetime) -> bool:

@@ -152,6 +152,16 @@ def test_the_last_row_waits_until_the_others_are_settled_and_goes_at_once_then(s
     assert 2.0 <= last - max(others) < 3.0
 
 
+def test_waiting_for_the_others_takes_no_slots_from_anybody(stage: Any) -> None:
+    """At one a minute a slot that is taken in vain puts the last row off by another minute."""
+    campaign = stage.campaign(2)
+    stage.pace.rate = 1 / 60
+    stage.gateway.latency = 20.0
+    stage.run(stage.lane(campaign).run())
+    first, last = sorted(sent.at for sent in stage.gateway.requests)
+    assert last - first <= 120.0 + 1.0
+
+
 def test_a_single_row_is_its_own_last_row(stage: Any) -> None:
     campaign = stage.campaign(1)
     assert stage.run(stage.lane(campaign).run()) is LaneEnd.DRAINED
