@@ -32,6 +32,7 @@ SPAN = 3.0  # seconds: in a short campaign they show whether the senders share t
 OPEN = (RowState.READY, RowState.SENDING, RowState.IN_DOUBT)
 # how a sender may end by itself: done, rows left, held, unreachable (a full disk, too), interrupted
 CLEAN_EXITS = frozenset({0, 1, 4, 5, 130})
+PYTHON_FAILED = "Traceback (most recent call last)"
 TRACEBACK = "traceback"  # an event that must not happen
 
 
@@ -195,7 +196,7 @@ def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account
     account.unexpected = len({message.id for message in received} ^ set(accepted))
     account.busiest = field.simulator.simulator.busiest(60)
     account.fullest = field.simulator.simulator.busiest(SPAN)
-    account.events[TRACEBACK] += sum(said(field, file).count("Traceback (most recent") for file in files)
+    account.events[TRACEBACK] += sum(said(field, file).count(PYTHON_FAILED) for file in files)
     account.events += Counter()  # what did not happen is not listed
     return account
 

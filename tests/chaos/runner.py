@@ -16,7 +16,7 @@ from datetime import datetime, timedelta
 from functools import partial
 from types import ModuleType
 
-from dispatcher import building
+from dispatcher import line
 from dispatcher.application import Application
 from dispatcher.cli import main
 from dispatcher.gateway.client import Gateway, GatewayConfig
@@ -25,7 +25,7 @@ from jobs import doubts
 from tests.chaos.clocks import Machine, SteppedClock
 
 HASTE: Sequence[tuple[ModuleType, str, object]] = (
-    (building, "GatewayConfig", partial(GatewayConfig, timeout=2.0)),
+    (line, "GatewayConfig", partial(GatewayConfig, timeout=2.0)),
     (lease, "START_MARGIN", timedelta(seconds=0.5)),
     (reconcile, "PATIENCE", timedelta(seconds=2)),
     (doubts, "PASSES", (0.5, 1.0)),
@@ -42,8 +42,8 @@ def step_clocks(machine: Machine) -> None:
         return clock.now()
 
     substitute(time, "time", machine.wall)
-    substitute(building, "SystemClock", lambda: clock)
-    substitute(building, "Gateway", partial(Gateway, now=now))
+    substitute(line, "SystemClock", lambda: clock)
+    substitute(line, "Gateway", partial(Gateway, now=now))
     substitute(Application, "now", now)
 
 
