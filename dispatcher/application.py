@@ -6,12 +6,13 @@ built (:mod:`dispatcher.building`).
 
 from __future__ import annotations
 
-from contextlib import ExitStack
+from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
 
+from platformdirs import user_data_path
 from sqlalchemy.engine import make_url
 
 from dispatcher.errors import UsageError
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
     from dispatcher.campaign.prices import Funds, PriceBook
     from dispatcher.intake.house import House
     from dispatcher.report.campaign import Reporter
+    from jobs.service import WorkerService
 
 
 class Application:
@@ -46,6 +48,11 @@ class Application:
     def now(self) -> datetime:
         """The wall clock's time."""
         return datetime.now(UTC)
+
+    @property
+    def distributed(self) -> bool:
+        """Whether several machines share the work."""
+        return is_distributed(self.settings.broker)
 
     @property
     def folder(self) -> Path:
@@ -101,18 +108,35 @@ class Application:
 
         return build_house(self, funds, self._stack)
 
+    def worker(self) -> AbstractContextManager[WorkerService]:
+        """What sends for every campaign of the ledger, while its ``with`` block lasts."""
+        from dispatcher.building import build_worker
+
+        return build_worker(self)
+
 
 def check_pairing(broker: str, ledger: str) -> None:
-    """Only the embedded broker with a SQLite ledger: pace and owners are not shared by machines yet."""
-    if broker != "embedded" or not ledger.startswith("sqlite:"):
+    """Embedded with a file, Redis with PostgreSQL: any other pair would share the work and not the limit, or the
+    limit and not the work.  UsageError for those.
+    """
+    if is_distributed(broker) != ledger.startswith("postgresql") or not (
+        is_distributed(broker) or broker == "embedded"
+    ):
         raise UsageError("settings_pairing", broker=masked(broker), ledger=masked(ledger))
 
 
+def is_distributed(broker: str) -> bool:
+    """Whether several machines share the work."""
+    return broker.startswith(("redis://", "rediss://"))
+
+
 def ledger_folder(url: str) -> Path:
-    """The folder of a SQLite ledger."""
-    database = make_url(url).database
-    if not database or database == ":memory:":
+    """Where what belongs to a ledger lies on this machine: the folder of its file, or the user's, for a server's."""
+    parsed = make_url(url)
+    if parsed.get_backend_name() == "postgresql":
+        return user_data_path("dispatcher", appauthor=False)
+    if not parsed.database or parsed.database == ":memory:":
         raise UsageError(
             "settings_invalid", setting="ledger", found=masked(url), source="", problem="not a file"
         )
-    return Path(database).resolve().parent
+    return Path(parsed.database).resolve().parent

@@ -1,145 +1,54 @@
-"""Builds the house: everything that talks to a gateway, put together from one application's settings."""
+"""Builds what works with a gateway from one application's settings: the house of a launch, and a worker."""
 
 from __future__ import annotations
 
-import asyncio
-import os
 import random
-import socket
 import threading
-import time
-from collections.abc import AsyncIterator, Iterator
-from concurrent.futures import ThreadPoolExecutor
-from contextlib import ExitStack, asynccontextmanager, contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from datetime import timedelta
-from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.prices import Funds
-from dispatcher.gateway.client import Gateway, GatewayConfig
-from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
+from dispatcher.errors import Unreachable
 from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignView, Ledger
-from dispatcher.ledger.database import create_file
-from dispatcher.ledger.pace import SqlitePace
+from dispatcher.line import Line
 from dispatcher.report.write import ReportWritten
-from dispatcher.sending.owners import OwnerLock, is_dead
-from dispatcher.sending.reconcile import Reconciler
-from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
-from dispatcher.settings import GatewayKind, Target, choose_target
+from dispatcher.settings import choose_target
+from jobs.queue import embedded_queue, redis_queue
 from jobs.sender import EmbeddedSender
+from jobs.service import Post, WorkerService
 
 if TYPE_CHECKING:
     from dispatcher.application import Application
 
-# on top of the request time-out, for a claim whose owner is proved dead
-QUIET_AFTER_DEATH = timedelta(seconds=30)
-
-
-def gateway_config(application: Application, stack: ExitStack) -> GatewayConfig:
-    """How to call the chosen gateway; starts the embedded simulator when that is the one."""
-    target = choose_target(application.configuration)
-    url = target.base_url
-    if target.kind is GatewayKind.SIMULATOR:
-        create_file(application.folder / "simulator.db")  # it holds numbers and texts: for its owner's eyes
-        config = SimulatorConfig(
-            state=application.folder / "simulator.db", token=target.token.get_secret_value()
-        )
-        url = stack.enter_context(SimulatorThread(config)).url
-    assert url is not None  # every other kind has one
-    return GatewayConfig(
-        base_url=url,
-        token=target.token,
-        proxy=application.settings.proxy,
-        ca_file=application.settings.ca_file,
-    )
-
-
-def register_owner(application: Application, ledger: Ledger, stack: ExitStack) -> OwnerLock:
-    """This process as an owner of claims, alive for as long as its lock is held."""
-    owner = stack.enter_context(OwnerLock(application.folder / "owners"))
-    ledger.processes.register(
-        owner.id,
-        pid=os.getpid(),
-        host=socket.gethostname(),
-        role="run",
-        lock_path=str(owner.path),
-        now=application.now(),
-    )
-    stack.callback(ledger.processes.forget, owner.id)
-    return owner
-
-
-def make_reconciler(
-    application: Application,
-    ledger: Ledger,
-    target: Target,
-    services: Services,
-    absent_after: timedelta | None = None,
-) -> Reconciler:
-    """Settles doubts; with the embedded simulator, whose listing is complete at once, time is proof enough."""
-    quiet = timedelta(seconds=application.settings.quiet_seconds)
-    quiet_after_death = timedelta(seconds=services.request_timeout) + QUIET_AFTER_DEATH
-
-    def alive(owner: str) -> bool:
-        registered = {process.owner: process for process in ledger.processes.all()}
-        process = registered.get(owner)
-        return process is not None and not (process.lock_path and is_dead(Path(process.lock_path)))
-
-    def quiet_for(owner_alive: bool) -> timedelta:
-        return quiet if owner_alive else min(quiet, quiet_after_death)
-
-    if absent_after is None and target.kind is GatewayKind.SIMULATOR:
-        absent_after = timedelta(0)
-    return Reconciler(services, target.name, alive=alive, quiet=quiet_for, absent_after=absent_after)
-
 
 def build_house(application: Application, funds: Funds, stack: ExitStack) -> House:
     """Everything a launch works with; what has to be closed again goes onto ``stack``."""
-    clock = SystemClock()
     target = choose_target(application.configuration)
     words = application.settings.forbid_file
     forbidden = None if words is None else ForbiddenWords.load(words)
     ledger = application.ledger()
-    owner = register_owner(application, ledger, stack)
-    config = gateway_config(application, stack)
     reporter = application.reporter(ledger)
-    limit = application.settings.rate_per_minute
-    pace = ThreadedPace(
-        SqlitePace(application.folder / "pace.db", limit_per_minute=limit, clock=time.time), target.name
-    )
-    stack.callback(pace.close)
-
-    def open_services() -> tuple[Services, Gateway]:
-        gateway = Gateway(config)
-        services = Services(
-            ledger=LedgerThread(ledger),
-            gateway=gateway,
-            pace=pace,
-            clock=clock,
-            owner=owner.id,
-            request_timeout=config.timeout,
-            callback_url=application.settings.callback_url,
-        )
-        return services, gateway
-
-    @asynccontextmanager
-    async def services() -> AsyncIterator[Services]:
-        parts, gateway = open_services()
-        try:
-            async with gateway:
-                yield parts
-        finally:
-            parts.ledger.close()
+    line = Line(application, ledger, target, "run", stack)
+    guard = timedelta(days=application.settings.guard_days)
+    start_elsewhere = _start_in_workers(application, ledger, stack) if application.distributed else None
 
     @contextmanager
     def sender(stop: threading.Event) -> Iterator[EmbeddedSender]:
-        parts, gateway = open_services()
+        parts, gateway = line.open()
         try:
-            reconciler = make_reconciler(application, ledger, target, parts)
-            with EmbeddedSender(parts, reconciler, stop.is_set, gateway.aclose, guard=guard) as running:
+            with EmbeddedSender(
+                parts,
+                line.reconciler(parts),
+                stop.is_set,
+                gateway.aclose,
+                guard=guard,
+                start_elsewhere=start_elsewhere,
+            ) as running:
                 yield running
         finally:
             parts.ledger.close()
@@ -147,55 +56,53 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
     def write_report(campaign: CampaignView, report_dir: Path | None) -> ReportWritten:
         return reporter.write(campaign, report_dir, now=application.now())
 
-    guard = timedelta(days=application.settings.guard_days)
     return House(
         ledger=ledger,
         gateway=target.name,
         default_region=application.settings.default_region,
-        clock=clock,
-        owner=owner.id,
+        clock=line.clock,
+        owner=line.owner.id,
         inputs=application.folder / "inputs",
         book=application.price_book(),
         funds=funds,
         guard=guard,
         rng=random.Random(),
-        services=services,
-        reconciler=partial(make_reconciler, application, ledger, target),
+        services=line.services,
+        reconciler=line.reconciler,
         sender=sender,
         write_report=write_report,
         forbidden=forbidden,
     )
 
 
-class ThreadedPace:
-    """The SQLite pace for asynchronous code: asked on one thread of its own, its times become seconds from now."""
+def _start_in_workers(application: Application, ledger: Ledger, stack: ExitStack) -> Callable[[int], None]:
+    """Starts a campaign's first lane in a worker; the workers' sweep adds the others, and starts it if this fails."""
+    queue = redis_queue(application.settings.broker, ledger.id, works=False)
+    stack.callback(queue.close)
+    start = queue.lane_starter()
 
-    def __init__(self, pace: SqlitePace, key: str) -> None:
-        self._pace = pace
-        self._key = key
-        self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="pace")
+    def start_first(campaign_id: int) -> None:
+        with suppress(Unreachable):  # the queue carries hints: nothing is lost
+            start(campaign_id, 0)
 
-    @property
-    def rate(self) -> float | None:
-        """Slots a second."""
-        return 1 / self._pace.interval
+    return start_first
 
-    async def reserve(self, n: int) -> Slots:
-        """Up to ``n`` slots."""
-        loop = asyncio.get_running_loop()
-        reservation = await loop.run_in_executor(self._thread, self._pace.reserve, self._key, n)
-        now = time.time()
-        return Slots(
-            offsets=[max(0.0, at - now) for at in reservation.times],
-            retry_in=max(0.01, reservation.retry_at - now),
-        )
 
-    async def slow_down(self, seconds: float) -> None:
-        """Nobody takes a slot for so long."""
-        loop = asyncio.get_running_loop()
-        await loop.run_in_executor(self._thread, self._pace.slow_down, self._key, time.time() + seconds)
-
-    def close(self) -> None:
-        """Give the file back."""
-        self._thread.shutdown(wait=True)
-        self._pace.close()
+@contextmanager
+def build_worker(application: Application) -> Iterator[WorkerService]:
+    """What sends for every campaign of the ledger, while the block lasts."""
+    with ExitStack() as stack:
+        target = choose_target(application.configuration, must_be_named=True)
+        ledger = application.ledger()
+        line = Line(application, ledger, target, "worker", stack)
+        if application.distributed:
+            queue = redis_queue(application.settings.broker, ledger.id, works=True)
+        else:
+            queue = embedded_queue()
+        stack.callback(queue.close)
+        guard = timedelta(days=application.settings.guard_days)
+        post = Post(ledger=ledger, gateway=target.name, queue=queue, guard=guard, gone=line.owners.is_gone)
+        parts, gateway = line.open()
+        stack.callback(parts.ledger.close)
+        with WorkerService(parts, post, line.reconciler(parts), gateway.aclose) as service:
+            yield service

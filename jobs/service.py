@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import logging
 import threading
+import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
-
-from dramatiq import Broker
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import Ledger
@@ -18,14 +17,13 @@ from dispatcher.sending.guards import Stop
 from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import Services
 from jobs.actors import declare_reconcile, declare_send_lane
-from jobs.board import Board
 from jobs.doubts import Doubts
 from jobs.lanes import Lanes
+from jobs.queue import Queue
 from jobs.sweep import Sweep
 from jobs.worker import EmbeddedWorker
 
 SWEEP_SECONDS = 1.0
-BEAT_SECONDS = 5.0
 
 log = logging.getLogger(__name__)
 
@@ -36,14 +34,13 @@ class Post:
 
     ledger: Ledger
     gateway: str
-    broker: Broker
-    board: Board
+    queue: Queue
     guard: timedelta
     gone: Callable[[str], bool]
 
 
 class WorkerService:
-    """Serves while its ``with`` block lasts: :meth:`tend` is to be called again and again.
+    """Runs jobs while its ``with`` block lasts, and looks after the campaigns while :meth:`serve` runs.
 
     Leaving starts no further request and settles what is in flight; ``close`` is awaited on the event loop at the end.
     """
@@ -57,15 +54,14 @@ class WorkerService:
         *,
         limits: LaneLimits | None = None,
     ) -> None:
-        self._services = services
+        self._clock = services.clock
         self._post = post
         self._close = close
         self._leaving = threading.Event()
-        self._next_beat = 0.0
         limits = limits or LaneLimits()
         self._lanes = Lanes(services, self._leaving.is_set, self._failed, guard=post.guard, limits=limits)
-        start = declare_send_lane(post.broker, post.board, self._lanes.run, self._failed)
-        enqueue = declare_reconcile(post.broker, self._look, self._failed)
+        start = declare_send_lane(post.queue.broker, post.queue.board, self._lanes.run, self._failed)
+        enqueue = declare_reconcile(post.queue.broker, self._look, self._failed)
         self._doubts = Doubts(reconciler, services.clock, self._leaving.is_set, enqueue)
         self._leader = post.ledger.leader(f"sweep {post.gateway}")
         self._sweep = Sweep(
@@ -77,7 +73,7 @@ class WorkerService:
             start_lane=start,
             look_for_doubts=self._doubts.look,
         )
-        self._worker = EmbeddedWorker(post.broker, self._finish)
+        self._worker = EmbeddedWorker(post.queue.broker, self._finish)
 
     def __enter__(self) -> WorkerService:
         self._worker.__enter__()
@@ -92,13 +88,29 @@ class WorkerService:
         finally:
             self._leader.resign()
 
-    def tend(self) -> None:
-        """A sign of life, and a sweep.  Errors: Unreachable while a server is; call again."""
-        now = self._services.clock.monotonic()
-        if now >= self._next_beat:
-            self._next_beat = now + BEAT_SECONDS
-            self._post.ledger.processes.seen(self._services.owner, self._services.clock.now())
-        self._sweep.step()
+    @property
+    def gateway(self) -> str:
+        """The gateway it sends through."""
+        return self._post.gateway
+
+    def serve(self, tell: Callable[[DispatcherError | None], None]) -> None:
+        """Sweep once in :data:`SWEEP_SECONDS` until interrupted.
+
+        ``tell`` hears once of a server that cannot be reached, and None when it can again: nothing is lost meanwhile.
+        """
+        told: str | None = None
+        while True:
+            try:
+                self._sweep.step()
+            except DispatcherError as error:
+                if error.code != told:
+                    told = error.code
+                    tell(error)
+            else:
+                if told is not None:
+                    told = None
+                    tell(None)
+            time.sleep(SWEEP_SECONDS)
 
     async def _look(self, campaign_id: int) -> None:
         await self._doubts.run(campaign_id)
@@ -114,6 +126,6 @@ class WorkerService:
             return
         log.error("campaign %s is held", campaign_id, exc_info=error)
         try:
-            self._post.ledger.campaigns.hold(campaign_id, str(Stop.BUG), self._services.clock.now())
+            self._post.ledger.campaigns.hold(campaign_id, str(Stop.BUG), self._clock.now())
         except DispatcherError as unwritten:
             log.error("campaign %s could not be held: %s", campaign_id, unwritten.code)

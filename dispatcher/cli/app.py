@@ -16,8 +16,8 @@ from typing import Any
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status
-from dispatcher.cli.output import Output
+from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status, worker
+from dispatcher.cli.output import Output, silence
 from dispatcher.errors import DispatcherError, Interrupted, UsageError
 from dispatcher.wording import Wording
 
@@ -65,6 +65,7 @@ status.register(app)
 optouts.register(app)
 sms.register(app)
 simulate.register(app)
+worker.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -73,6 +74,10 @@ def run(arguments: Sequence[str] | None = None) -> int:
     output = Output(as_json="--json" in args, wording=Wording(language_of(args)))
     try:
         return _run(args, output)
+    except BrokenPipeError:  # help that went into `head`, say; what Output prints never ends here
+        silence(sys.stdout)
+        silence(sys.stderr)
+        return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
         output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
         return EXIT_BUG
