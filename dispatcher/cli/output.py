@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from decimal import Decimal
 from typing import Any
@@ -14,15 +16,24 @@ from dispatcher.wording import Wording
 
 
 class Output:
-    """Prints for people, or with ``as_json`` one object for scripts and everything else to standard error."""
+    """Prints for people, or with ``as_json`` one object for scripts and everything else to standard error.
+
+    A reader who goes away (``| head``), or a full disk behind ``>``, ends the printing and nothing else: what is being
+    sent goes on to its end.
+    """
 
     def __init__(self, *, as_json: bool, wording: Wording) -> None:
         self.as_json = as_json
         self.wording = wording
+        self.is_read = True  # False once something could not be printed
 
     def say(self, text: str = "") -> None:
         """A line for people."""
-        _write(sys.stderr if self.as_json else sys.stdout, text)
+        self._write(self._for_people(), text + "\n")
+
+    def ask(self, text: str) -> None:
+        """The end of a question, the cursor behind it."""
+        self._write(self._for_people(), text + " ")
 
     def tell(self, name: str, **values: Any) -> None:
         """A line for people, by its name in the catalogue."""
@@ -30,23 +41,32 @@ class Output:
 
     def warn(self, text: str) -> None:
         """A line for people that must be seen even when standard output goes to a file."""
-        _write(sys.stderr, text)
+        self._write(sys.stderr, text + "\n")
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result; printed only for scripts."""
         if self.as_json:
-            _write(sys.stdout, json.dumps(values, default=_plain))
+            self._write(sys.stdout, json.dumps(values, default=_plain) + "\n")
 
     def error(self, error: DispatcherError) -> None:
         """An error: an object for scripts (in English), two or three lines for people (in their language)."""
         if self.as_json:
             english = Wording("en").error(error)
             named = {name: getattr(error, name) for name in ("file", "sheet", "row", "column", "found")}
-            _write(
-                sys.stdout, json.dumps({"error": {"code": error.code, **english, **named}}, default=_plain)
-            )
+            found = {"error": {"code": error.code, **english, **named}}
+            self._write(sys.stdout, json.dumps(found, default=_plain) + "\n")
         for line in error_lines(error, self.wording):
-            _write(sys.stderr, line)
+            self._write(sys.stderr, line + "\n")
+
+    def _for_people(self) -> Any:
+        return sys.stderr if self.as_json else sys.stdout
+
+    def _write(self, stream: Any, text: str) -> None:
+        try:
+            _print(stream, text)
+        except OSError:
+            self.is_read = False
+            silence(stream)
 
 
 def known(cost: Decimal | None, unpriced_rows: int) -> Decimal | None:
@@ -72,14 +92,23 @@ def error_lines(error: DispatcherError, wording: Wording) -> list[str]:
     return lines
 
 
-def _write(stream: Any, text: str) -> None:
+def silence(stream: Any) -> None:
+    """Let everything more that is printed there, and what is still in its buffer, go nowhere."""
+    with suppress(OSError, ValueError):
+        nowhere = os.open(os.devnull, os.O_WRONLY)
+        try:
+            os.dup2(nowhere, stream.fileno())
+        finally:
+            os.close(nowhere)
+
+
+def _print(stream: Any, text: str) -> None:
     try:
-        stream.write(text + "\n")
+        stream.write(text)
     except UnicodeEncodeError:
         # a console that cannot show a character gets a stand-in, not a traceback
-        stream.write(
-            text.encode(stream.encoding or "ascii", "replace").decode(stream.encoding or "ascii") + "\n"
-        )
+        encoding = stream.encoding or "ascii"
+        stream.write(text.encode(encoding, "replace").decode(encoding))
     stream.flush()
 
 
