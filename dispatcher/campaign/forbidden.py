@@ -4,11 +4,18 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections import Counter
 from collections.abc import Iterable
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
+import numpy as np
+
+from dispatcher.campaign.reasons import PlanStatus
 from dispatcher.errors import UsageError
+
+if TYPE_CHECKING:
+    from dispatcher.campaign.plan import PlanChunk
 
 MAX_BYTES = 1_000_000
 _WORD = re.compile(r"[^\W_]+")
@@ -66,6 +73,20 @@ class ForbiddenWords:
             return None
         plain = _plain(text)
         return next((entry for sign, entry in self._signs.items() if sign in plain), None)
+
+
+def listed_rows(chunk: PlanChunk, words: ForbiddenWords) -> Counter[str]:
+    """How many rows that would be sent each entry of the list keeps back, for its sender or else its text."""
+    found: Counter[str] = Counter()
+    senders: dict[str, str | None] = {}
+    for i in np.flatnonzero(chunk.status == PlanStatus.READY).tolist():
+        sender = chunk.sender[i] or ""
+        if sender not in senders:
+            senders[sender] = words.find(sender)
+        entry = senders[sender] or words.find(chunk.text[i])
+        if entry is not None:
+            found[entry] += 1
+    return found
 
 
 def _plain(text: str) -> str:

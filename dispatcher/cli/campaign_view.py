@@ -19,9 +19,12 @@ COST_CAP = "cost_cap"  # sending.guards.Stop.COST_CAP, without importing the gat
 _SHOWN_ROWS = 10
 
 
-def campaign_values(ledger: Ledger, campaign: CampaignView) -> dict[str, Any]:
-    """A campaign as ``run``, ``resume`` and ``status ID`` print it with ``--json``."""
-    counts = ledger.queries.counts(campaign.id)
+def campaign_values(campaign: CampaignView, counts: dict[RowState, int]) -> dict[str, Any]:
+    """A campaign as ``run``, ``resume`` and ``status ID`` print it with ``--json``.
+
+    ``unpriced_rows`` are those that ``estimated_cost`` leaves out, ``accepted_unpriced`` those that ``actual_cost``
+    leaves out.
+    """
     return {
         "campaign": campaign.id,
         "state": campaign.state.code,
@@ -34,6 +37,7 @@ def campaign_values(ledger: Ledger, campaign: CampaignView) -> dict[str, Any]:
         "estimated_cost": _brief(known(campaign.estimated_cost, campaign.unpriced_rows)),
         "actual_cost": _brief(actual_cost(campaign, counts)),
         "unpriced_rows": campaign.unpriced_rows,
+        "accepted_unpriced": campaign.accepted_unpriced,
         "currency": campaign.currency,
         "report": campaign.report_path,
         "seconds": seconds(campaign),

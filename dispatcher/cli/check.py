@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 import typer
 
 from dispatcher.cli import options as o
@@ -35,6 +37,7 @@ def check(
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
+    forbid_file: o.ForbidFile = None,
     gateway: o.GatewayName = None,
     ledger: o.LedgerUrl = None,
     lang: o.Lang = None,
@@ -42,9 +45,11 @@ def check(
 ) -> int:
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
+    from dispatcher.campaign.forbidden import ForbiddenWords, listed_rows
     from dispatcher.cli.inputs import FileFlags, funds, plan_request
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
+    from dispatcher.cli.preflight_view import show_listed
     from dispatcher.cli.session import configure
     from dispatcher.intake.planning import history_of, make_planner
     from dispatcher.settings import choose_target
@@ -57,6 +62,7 @@ def check(
         sender=sender,
         default_region=default_region,
         prices=prices,
+        forbid_file=forbid_file,
     )
     flags = FileFlags(
         file=file,
@@ -77,6 +83,7 @@ def check(
         wallet=wallet,
     )
     settings = configuration.settings
+    words = None if settings.forbid_file is None else ForbiddenWords.load(settings.forbid_file)
     request = plan_request(flags, settings)
     with Application(configuration, output.wording) as application:
         history = history_of(
@@ -86,10 +93,15 @@ def check(
             now=application.now(),
         )
         planner = make_planner(request, application.price_book(), funds(flags, settings), history)
-        for _ in planner.chunks():
-            pass
+        listed: Counter[str] = Counter()
+        for chunk in planner.chunks():
+            if words is not None:
+                listed.update(listed_rows(chunk, words))
         bill = planner.bill()
     show_plan(output, planner, bill)
+    if listed:
+        output.say()
+        show_listed(output, listed)
     show_first_text(output, planner)
-    output.result(plan_values(planner, bill))
-    return 0 if is_clean(planner) else 1
+    output.result({**plan_values(planner, bill), "forbidden_by_list": dict(listed)})
+    return 0 if is_clean(planner) and not listed else 1

@@ -78,12 +78,13 @@ def _launch(
     ):
         house = application.house(money)
         landing = start(Launch(house, terminal, wait_for_doubts=wait))
-        values = campaign_values(house.ledger, landing.campaign)
     terminal.close()
     show_landing(output, landing)
-    output.result(
-        {**values, "report": _path(landing), "seconds": landing.seconds, **terminal.details(landing)}
-    )
+    values = campaign_values(landing.campaign, landing.counts)
+    if landing.discarded:  # a number that no command knows any more
+        values["campaign"] = None
+    values |= {"report": _path(landing), "seconds": landing.seconds}
+    output.result({**values, **terminal.details(landing)})
     return exit_code(landing)
 
 

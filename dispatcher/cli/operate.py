@@ -77,5 +77,6 @@ def _move(verb: str, campaign_id: int, ledger_url: str | None, lang: str | None,
         if not getattr(ledger.campaigns, verb)(campaign_id, application.now()):
             raise UsageError(f"campaign_cannot_{verb}", found=before.state.code, campaign=campaign_id)
         output.tell(f"operate.{verb}", campaign=campaign_id)
-        output.result(campaign_values(ledger, ledger.queries.campaign(campaign_id)))
+        counts = ledger.queries.counts(campaign_id)
+        output.result(campaign_values(ledger.queries.campaign(campaign_id), counts))
     return 0

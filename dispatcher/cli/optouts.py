@@ -73,6 +73,8 @@ def listing(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = F
     with Application(configuration, output.wording) as application:
         opened = application.existing_ledger()
         everybody = list(opened.opt_outs.all()) if opened else []
+    if not everybody:
+        output.tell("optout.none")
     for one in everybody:
         output.say(f"{one.recipient}  {one.added_at:%Y-%m-%d}  {one.source}")
     output.result(

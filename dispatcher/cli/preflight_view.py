@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Mapping
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.output import Output
-from dispatcher.intake.house import OtherTexts
-from dispatcher.sending.preflight import PreflightResult
 from dispatcher.wording import Wording
+
+if TYPE_CHECKING:  # `check` shows the list of words too, and needs no gateway
+    from dispatcher.intake.house import OtherTexts
+    from dispatcher.sending.preflight import PreflightResult
 
 _SHOWN = 5
 

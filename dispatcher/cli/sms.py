@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from datetime import datetime
 from typing import Annotated, Any
+from zoneinfo import ZoneInfo
 
 import typer
 
@@ -37,10 +39,10 @@ def listing(
     """Pages through the listing, in the gateway's order."""
     from dispatcher.intake.lookup import list_messages
 
-    def values(house: Any, output: Any) -> dict[str, Any]:
+    def values(house: Any, output: Any, zone: ZoneInfo) -> dict[str, Any]:
         found = list_messages(house, limit)
         for message in found:
-            shown = message_values(message)
+            shown = {**message_values(message), "created_at": _local(message.created_at, zone)}
             output.say(
                 "  ".join(str(shown[name] or "-") for name in ("id", "state", "recipient", "created_at"))
             )
@@ -60,14 +62,14 @@ def show(
     from dispatcher.errors import UsageError
     from dispatcher.intake.lookup import find_message
 
-    def values(house: Any, output: Any) -> dict[str, Any]:
+    def values(house: Any, output: Any, zone: ZoneInfo) -> dict[str, Any]:
         found = find_message(house, message)
         if found is None:
             raise UsageError("no_message", found=message)
         shown = message_values(found)
         for name, value in shown.items():
             if value is not None:
-                output.say(f"{name}: {value}")
+                output.say(f"{name}: {_local(value, zone) if isinstance(value, datetime) else value}")
         return shown
 
     return _with_house(gateway, ledger, lang, as_json, values)
@@ -97,7 +99,7 @@ def send(
     from dispatcher.gateway.models import OtpRequest
     from dispatcher.intake.lookup import send_otp
 
-    def values(house: Any, output: Any) -> dict[str, Any]:
+    def values(house: Any, output: Any, zone: ZoneInfo) -> dict[str, Any]:
         phone = read_phone(number, house.default_region)
         if phone.recipient is None or phone.reason is not None:
             raise UsageError("otp_number", found=number, reason=str(phone.reason or Reason.PHONE_NOT_VALID))
@@ -136,6 +138,11 @@ def message_values(message: Any) -> dict[str, Any]:
     }
 
 
+def _local(moment: datetime | None, zone: ZoneInfo) -> str | None:
+    """As the report shows it."""
+    return None if moment is None else f"{moment.astimezone(zone):%Y-%m-%d %H:%M:%S}"
+
+
 def _with_house(
     gateway: str | None, ledger: str | None, lang: str | None, as_json: bool, work: Any, **flags: Any
 ) -> int:
@@ -147,6 +154,6 @@ def _with_house(
     configuration, output = configure(as_json, gateway=gateway, ledger=ledger, lang=lang, **flags)
     announce_gateway(configuration, output)
     with Application(configuration, output.wording) as application:
-        values = work(application.house(Funds({}, None)), output)
+        values = work(application.house(Funds({}, None)), output, configuration.settings.zone)
     output.result(values)
     return 0

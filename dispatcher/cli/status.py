@@ -37,13 +37,16 @@ def status(
         if campaign is None:
             views = opened.queries.campaigns() if opened else []
             show_campaigns(output, views)
-            output.result({"campaigns": [campaign_values(opened, view) for view in views] if opened else []})
+            shown = (
+                [campaign_values(view, opened.queries.counts(view.id)) for view in views] if opened else []
+            )
+            output.result({"campaigns": shown})
             return 0
         assert opened is not None
         view = opened.queries.campaign(campaign)
         counts = opened.queries.counts(campaign)
         show_campaign(output, opened, view, counts)
-        output.result(campaign_values(opened, view))
+        output.result(campaign_values(view, counts))
         return campaign_exit(view.state, view.state_reason, counts)
 
 
@@ -65,7 +68,7 @@ def report(
         view = opened.queries.campaign(campaign)
         written = application.reporter(opened).write(view, report_dir, now=application.now())
         output.tell("run.report", path=written.target)
-        output.result(campaign_values(opened, opened.queries.campaign(campaign)))
+        output.result(campaign_values(opened.queries.campaign(campaign), opened.queries.counts(campaign)))
     return 0
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 import time
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import datetime
 from types import TracebackType
 from typing import Any
@@ -61,7 +62,8 @@ class Terminal:
     def close(self) -> None:
         """Take the live bar away."""
         if self._live is not None:
-            self._live.stop()
+            with suppress(OSError):  # a terminal that was closed
+                self._live.stop()
             self._live = None
 
     def going_on(self, campaign: CampaignView) -> None:
@@ -95,6 +97,11 @@ class Terminal:
             "preflight.question", requests=self._words.count("run.requests", result.to_screen - result.done)
         )
         return self._answered_yes(campaign)
+
+    def silence(self, gateway: str, seconds: float) -> None:
+        """Nothing has come back for so long: say what is being waited for."""
+        self.close()
+        self._output.tell("run.silence", gateway=gateway, duration=self._duration(seconds))
 
     def preflight(self, result: PreflightResult) -> None:
         self._progress(
@@ -146,11 +153,10 @@ class Terminal:
         if self._yes:
             self._output.tell("run.yes_given")
             return True
-        if not sys.stdin.isatty():
+        if sys.stdin.isatty():
+            self._output.ask(self._words("run.yes_no"))
+        if not (sys.stdin.isatty() and self._output.is_read):
             raise UsageError("usage_needs_yes", campaign=campaign)
-        stream = sys.stderr if self._output.as_json else sys.stdout
-        stream.write(self._words("run.yes_no") + " ")
-        stream.flush()
         answer = sys.stdin.readline().strip().casefold()
         return answer in self._words("run.yes_answers").split()
 
@@ -232,10 +238,11 @@ class Terminal:
             self._output.say(line)
 
     def _show(self, line: str) -> None:
-        if self._live is None:
-            self._live = Live(console=self._console, auto_refresh=False, transient=True)
-            self._live.start()
-        self._live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
+        with suppress(OSError):  # a terminal that was closed
+            if self._live is None:
+                self._live = Live(console=self._console, auto_refresh=False, transient=True)
+                self._live.start()
+            self._live.update(Text(line, overflow="ellipsis", no_wrap=True), refresh=True)
 
     def _duration(self, seconds: float) -> str:
         if seconds < 60:

@@ -71,6 +71,7 @@ class Landing:
     seconds: float
     interrupted: bool = False
     dry_run: bool = False
+    discarded: bool = False  # the plan was made for a dry run and is gone
     forbidden: tuple[int, ...] = ()
     other_texts: OtherTexts | None = None
 
@@ -202,6 +203,7 @@ class Launch:
             report=None,
             seconds=self._seconds(),
             dry_run=True,
+            discarded=not keep,
             forbidden=screened.forbidden,
             other_texts=self._other_texts,
         )
@@ -218,6 +220,7 @@ class Launch:
         forbidden: tuple[int, ...] = ()
         try:
             if campaign.state in (C.SENDING, C.WAITING):
+                leave_out_listed(self._house, self._watcher, campaign)  # the list may be new
                 interrupted = self._follow(campaign.id)
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
                 interrupted = self._finish(campaign.id)

@@ -13,7 +13,9 @@ from dispatcher.intake.house import House, Watcher
 from dispatcher.ledger import CampaignView, RowState
 from dispatcher.sending.guards import Stop
 from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice, PreflightResult
+from dispatcher.sending.services import Services
 
+SILENCE_SECONDS = 4.0
 ASK_ABOVE_SHARE = 0.2  # of the ready rows, in dry runs of a covering set
 
 ALARMS = frozenset({str(Stop.FORBIDDEN_TEXT), str(Stop.BLOCKLISTED)})
@@ -66,6 +68,7 @@ async def _screen(
 
     async with house.services() as services:
         preflight = Preflight(services, campaign, choice, progress=watcher.preflight, rng=house.rng)
+        listening = asyncio.create_task(tell_silence(services, watcher, house.gateway, preflight.result))
         try:
             result = await preflight.run(starts)
         except Halted as error:
@@ -75,8 +78,25 @@ async def _screen(
             if stop is Stop.UNAUTHORIZED:
                 raise Halted("preflight_token_refused", found=campaign.gateway) from error
             raise
+        finally:
+            listening.cancel()
     watcher.preflight_ends(result)
     return Screened(tuple(result.forbidden), result.partial)
+
+
+async def tell_silence(services: Services, watcher: Watcher, gateway: str, result: PreflightResult) -> None:
+    """Say it when no dry run has come back for longer than the pace explains, and again after twice as long."""
+    clock, rate = services.clock, services.pace.rate
+    patience = SILENCE_SECONDS + (2 / rate if rate else 0)
+    done, since, told_at = result.done, clock.monotonic(), patience
+    while True:
+        await clock.sleep(1)
+        silent = clock.monotonic() - since
+        if result.done != done:
+            done, since, told_at = result.done, clock.monotonic(), patience
+        elif silent >= told_at:
+            watcher.silence(gateway, silent)
+            told_at *= 2
 
 
 def _had_forbidden(house: House, campaign: CampaignView) -> bool:

@@ -47,6 +47,7 @@ def test_opt_outs_are_all_or_none(cli: Cli) -> None:
     ended = cli("optout", "add", number(0), "hello", "--json")
     assert (ended.code, ended.error["code"], ended.error["found"]) == (2, "optout_number", "hello")
     assert cli.json("optout", "list")["opt_outs"] == []
+    assert cli("optout", "list").out == "Nobody has opted out.\n"
     assert not cli.ledger.exists()  # looking never makes one
 
 

@@ -172,3 +172,25 @@ def test_a_changed_file_is_another_campaign_that_sends_what_is_new(
     done = cli.json("run", "a.csv", "--yes")
     assert (done["campaign"], done["counts"]) == (2, {"accepted": 1, "already_sent": 40})
     assert gateway.sends() == once_each(more)
+
+
+def test_a_new_list_of_forbidden_words_counts_for_what_a_killed_run_left(
+    cli: Cli, gateway: GatewayOutside, rows: Rows
+) -> None:
+    running = cli.start("run", "a.csv", "--yes", *SLOWLY)
+    running.when(lambda: len(gateway.accepted()) >= 3)
+    running.process.kill()
+    running.process.wait()
+    word = rows[-1][1].split()[-1].rstrip(".")  # the time of every fifth appointment
+    (cli.folder / "words.txt").write_text(word, encoding="utf-8")
+    before = {message.recipient for message in gateway.accepted()}
+    assert cli.json("status", "1")["state"] == "sending"
+    assert cli("reconcile", "--absent-after", "1s").code == 0
+    done = cli.json("run", "a.csv", "--yes", "--forbid-file", "words.txt")
+    assert done["campaign"] == 1
+    assert done["counts"]["refused"] > 0
+    late = [message for message in gateway.accepted() if message.recipient not in before]
+    assert late
+    assert not [message for message in late if word in message.message]
+    refused = [row for row in report_of(cli, done) if row["sms_status"] == "refused"]
+    assert all(row["text"] in row["sms_reason"] for row in refused)  # which text it is about

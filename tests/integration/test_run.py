@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import subprocess
 import sys
 from collections import Counter
 from collections.abc import Callable
@@ -272,6 +273,8 @@ def test_a_dry_run_leaves_nothing_behind(
     for name, code in (("three.csv", 0), ("mixed.csv", 1), ("bad.csv", 4)):
         answer = cli.json("run", name, "--dry-run")
         assert (answer["code"], answer["dry_run"]) == (code, True), name
+        assert sum(answer["counts"].values()) == answer["rows"], name
+        assert answer["campaign"] is None  # nothing to resume
     assert cli.json("status")["campaigns"] == []
     assert not gateway.accepted()
     assert [path.name for path in cli.folder.glob("*report*")] == []
@@ -279,6 +282,29 @@ def test_a_dry_run_leaves_nothing_behind(
     before = len(gateway.received())
     assert cli("run", "three.csv", "--yes").code == 0
     assert len(gateway.received()) - before == 3 + 1  # three messages, and one dry run to learn the account
+
+
+def test_a_reader_who_goes_away_stops_nothing(
+    cli: Cli, gateway: GatewayOutside, three: list[tuple[str, str]]
+) -> None:
+    running = subprocess.Popen(
+        [sys.executable, "-m", "dispatcher", "run", "three.csv", "--yes"],
+        cwd=cli.folder,
+        env=cli.env,
+        stdin=subprocess.DEVNULL,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert running.stdout is not None
+    assert running.stderr is not None
+    with running:
+        assert running.stdout.readline().startswith("Gateway")
+        running.stdout.close()  # what `head -1` does
+        said = running.stderr.read()
+    assert (running.returncode, said) == (0, "")
+    assert gateway.sends() == once_each(three)
+    assert cli.json("status", "1")["state"] == "finished"
 
 
 def test_a_dry_run_does_not_touch_an_interrupted_campaign(

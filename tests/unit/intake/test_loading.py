@@ -14,8 +14,8 @@ from typing import Any
 
 import pytest
 
-from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.history import NoHistory
+from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.plan import Planner, PlanOptions, guard_key
 from dispatcher.campaign.price_book import Price
 from dispatcher.campaign.prices import Funds, PriceBook
