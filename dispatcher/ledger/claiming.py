@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import Any
 
-from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, update
+from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text, update
 
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.counting import Counted, Tally
@@ -50,6 +50,8 @@ _UNSETTLED = (
 _OPTED_OUT = select(opt_outs.c.recipient).where(
     opt_outs.c.recipient.in_(bindparam("recipients", expanding=True))
 )
+GUARD_LOCKS = 7316906  # the family of advisory locks, one for each gateway
+_LOCK_GUARD = text("SELECT pg_advisory_xact_lock(:family, :gateway_id)")
 _SENT_BY_OTHERS = (
     select(rows.c.guard_key)
     .join(campaigns, campaigns.c.id == rows.c.campaign_id)
@@ -111,6 +113,7 @@ def _leave_out(
         _aside(connection, campaign.id, chosen, RowState.OPTED_OUT, tally)
         out |= chosen
     if due and request.guard_since is not None:
+        _one_at_a_time(connection, campaign.gateway_id)
         values = {
             "since": request.guard_since,
             "gateway_id": campaign.gateway_id,
@@ -122,6 +125,16 @@ def _leave_out(
         _aside(connection, campaign.id, chosen, RowState.ALREADY_SENT, tally)
         out |= chosen
     return [row for row in due if row.row not in out]
+
+
+def _one_at_a_time(connection: Connection, gateway_id: int) -> None:
+    """Two campaigns that claim the same text to the same person at once must see each other.
+
+    SQLite has one writer anyway.  The lock ends with the transaction; who holds it waits for nobody: its campaign is
+    locked already.
+    """
+    if connection.dialect.name == "postgresql":
+        connection.execute(_LOCK_GUARD, {"family": GUARD_LOCKS, "gateway_id": gateway_id})
 
 
 def _aside(connection: Connection, campaign_id: int, chosen: set[int], new: RowState, tally: Tally) -> None:

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
-from datetime import datetime
+from dataclasses import dataclass, field, replace
+from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -115,6 +115,10 @@ class ClaimRequest:
     guard_since: datetime | None = None
     respect_opt_outs: bool = True
     keep_witness: bool = False
+
+    def later(self, by: timedelta) -> ClaimRequest:
+        """The same request by a clock that is ahead."""
+        return replace(self, now=self.now + by, deadline=self.deadline + by) if by else self
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

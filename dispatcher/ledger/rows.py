@@ -74,12 +74,17 @@ class Rows:
     def settle_and_claim(
         self, campaign_id: int, settlements: Sequence[Settlement], request: ClaimRequest | None, now: datetime
     ) -> Settled:
-        """One transaction: the last batch's outcomes, then the next intents."""
+        """One transaction: the last batch's outcomes, then the next intents.
+
+        A server dates them by its own clock; what ``request`` says about time is relative to its ``now``.
+        """
         tally = Tally()
         with self._database.write() as connection:
             campaign = locked(connection, campaign_id)
+            ahead = self._database.ahead(connection, now)
+            now += ahead
             moved, ignored = settle_rows(connection, campaign, settlements, tally, now)
-            claim = claim_rows(connection, campaign, request, tally) if request else None
+            claim = claim_rows(connection, campaign, request.later(ahead), tally) if request else None
             tally.write(connection, campaign_id, now)
         return Settled(moved=moved, ignored=ignored, state=campaign.state, claim=claim)
 
@@ -119,14 +124,15 @@ class Rows:
 
     def doubt_expired(self, now: datetime, campaign_id: int | None = None) -> dict[int, int]:
         """Claims past their deadline become IN_DOUBT; returns how many per campaign."""
-        query = (
-            select(rows.c.campaign_id)
-            .distinct()
-            .where(is_unsettled(), rows.c.state == R.SENDING, rows.c.deadline <= now)
-        )
-        if campaign_id is not None:
-            query = query.where(rows.c.campaign_id == campaign_id)
         with self._database.read() as connection:
+            now += self._database.ahead(connection, now)
+            query = (
+                select(rows.c.campaign_id)
+                .distinct()
+                .where(is_unsettled(), rows.c.state == R.SENDING, rows.c.deadline <= now)
+            )
+            if campaign_id is not None:
+                query = query.where(rows.c.campaign_id == campaign_id)
             affected = connection.execute(query).scalars().all()
         done = {each: self._doubt(each, now) for each in sorted(affected)}
         return {each: n for each, n in done.items() if n}
@@ -139,6 +145,7 @@ class Rows:
             .where(is_unsettled(), rows.c.state == R.SENDING)
         )
         with self._database.read() as connection:
+            now += self._database.ahead(connection, now)
             claims = connection.execute(query).all()
         dead = {owner for owner in {claim.claimed_by for claim in claims} if owner_is_dead(owner)}
         affected = sorted({claim.campaign_id for claim in claims if claim.claimed_by in dead})
