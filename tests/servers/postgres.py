@@ -86,11 +86,11 @@ class PostgresServer:
         """For libpq, and with ``postgresql+psycopg`` for SQLAlchemy; ``port``: a proxy's."""
         return f"postgresql://postgres@127.0.0.1:{port or self.port}/{database}"
 
-    def new_database(self) -> str:
-        """The name of a new, empty database."""
+    def new_database(self, template: str = "template1") -> str:
+        """The name of a new database, empty or a copy of ``template``."""
         name = f"test_{secrets.token_hex(6)}"
         with psycopg.connect(self.url(), autocommit=True) as connection:
-            connection.execute(f'CREATE DATABASE "{name}"'.encode())
+            connection.execute(f'CREATE DATABASE "{name}" TEMPLATE "{template}"'.encode())
         return name
 
     def drop_database(self, name: str) -> None:

@@ -38,6 +38,12 @@ def schema_of(path: Path) -> str:
     )
 
 
+@pytest.fixture
+def ledger_url(tmp_path: Path) -> str:
+    """What can be wrong with a file; a server is another test's."""
+    return f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
+
+
 def test_a_new_ledger_is_private_and_keeps_its_name(ledger_url: str) -> None:
     first = Ledger.open(ledger_url, create=True)
     assert len(first.id) == 8

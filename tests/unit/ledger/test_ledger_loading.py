@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import sqlite3
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -130,7 +129,7 @@ def test_a_load_that_breaks_in_the_middle_leaves_whole_transactions(desk: Any) -
     campaign = desk.ledger.loading.create_campaign(NEW, desk.now)
     rows = desk.rows(4_000)
     rows[3_000] = rows[2_999]
-    with pytest.raises(Exception, match="UNIQUE"):
+    with pytest.raises(Exception, match=r"(?i)unique"):
         desk.ledger.loading.load_rows(campaign, rows)
     desk.check_counters(campaign)
     assert desk.ledger.queries.counts(campaign) == {R.READY: 2_000}
@@ -235,8 +234,4 @@ def test_a_time_without_a_zone_is_refused(desk: Any) -> None:
 
 def test_foreign_keys_hold(desk: Any) -> None:
     campaign = desk.campaign(desk.rows(1))
-    connection = sqlite3.connect(desk.ledger.path)
-    connection.execute("PRAGMA foreign_keys = ON")
-    with pytest.raises(sqlite3.IntegrityError):
-        connection.execute("DELETE FROM campaigns WHERE id = ?", (campaign,))
-    connection.close()
+    assert "foreign key" in desk.refusal("DELETE FROM campaigns WHERE id = ?", campaign).lower()
