@@ -62,7 +62,7 @@ class Lookout:
 
     async def look(self, doubts: Sequence[Doubt], witnesses: Mapping[str, datetime]) -> Pass:
         """Page through the listing to its end.  ``witnesses``: our dry runs by message id, and when they started."""
-        seen = Pass(self._services.clock.now(), witnesses)
+        seen = Pass(await self._services.now(), witnesses)
         seen.known = await self._known_around(doubts, seen.started)
         index = Index(doubts)
         async for page in walk(self._services, seen.paging):
@@ -90,7 +90,7 @@ class Lookout:
     async def _look(self, page: Page, index: Index, seen: Pass) -> None:
         seen.unreadable |= page.unreadable > 0
         seen.usernames.update(message.username for message in page.messages if message.username is not None)
-        skew = page.server_date - self._services.clock.now() if page.server_date else timedelta(0)
+        skew = page.server_date - await self._services.now() if page.server_date else timedelta(0)
         ids = [message.id for message in page.messages]
         settled = await self._services.ledger(self._ledger.queries.settled_messages, self._gateway, ids)
         for message in page.messages:

@@ -224,7 +224,7 @@ class Reconciler:
         if fresh and not self._ignores_dry_runs:
             called = await self._ask_for_witness(fresh[0])
             self._called.update((doubt.attempt, called) for doubt in fresh)
-        now = self._services.clock.now()
+        now = await self._services.now()
         for doubt in doubts:
             called = self._called.get(doubt.attempt)
             if called is not None and now < called + PATIENCE:
@@ -236,7 +236,7 @@ class Reconciler:
         options = Options(dry_run=True)
         request = SendRequest(sender=row.sender, recipient=row.recipient, message=row.text, options=options)
         await self._services.slot()
-        started = self._services.clock.now()
+        started = await self._services.now()
         verdict = await self._services.gateway.send(Route(row.route), request)
         if verdict.outcome is Outcome.HALT and verdict.account_wide:
             await stop_for(self._services, doubt.campaign, halt_of(verdict), self._token_account)

@@ -110,6 +110,10 @@ class Services:
     request_timeout: float = 30.0
     callback_url: str | None = None
 
+    async def now(self) -> datetime:
+        """The time by the ledger's clock, which dates claims and doubts; every machine's own is a little different."""
+        return await self.ledger(self.ledger.ledger.now, self.clock.now())
+
     async def slot(self) -> None:
         """Wait for one slot of the pace: every request takes one.  A slot that was missed is given up for another."""
         while True:
