@@ -154,7 +154,7 @@ class Planner:
         cells = self._used_cells(chunk)
         phones = read_phones(cells[self.columns.phone.heading], self.options.default_region)
         texts = self._texts(cells)
-        text = to_gsm7_column(texts.text)[0] if self.options.gsm7 else texts.text
+        text = to_gsm7_column(texts.text) if self.options.gsm7 else texts.text
         measured = measure_column(text)
         sender_cells = cells[self.columns.sender.heading] if self.columns.sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)

@@ -8,7 +8,6 @@ keeps the text in UCS-2, where substitutes would cost legibility and save nothin
 from __future__ import annotations
 
 import unicodedata
-from collections import Counter
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from functools import lru_cache
@@ -67,21 +66,13 @@ def to_gsm7(text: str) -> str:
     return text if replaced is None else replaced
 
 
-def to_gsm7_column(texts: np.ndarray[Any, Any]) -> tuple[np.ndarray[Any, Any], Counter[tuple[str, str]]]:
-    """:func:`to_gsm7` of every row (None stays None), and how often each character was replaced by which."""
-    changed: Counter[tuple[str, str]] = Counter()
+def to_gsm7_column(texts: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """:func:`to_gsm7` of every row; None stays None."""
     result = texts.copy()
     for position, text in enumerate(texts.tolist()):
-        if not isinstance(text, str) or (text.isascii() and OFFENDING.search(text) is None):
-            continue
-        composed = unicodedata.normalize("NFC", text)
-        found = Counter(OFFENDING.findall(composed))
-        replaced = _replaced(composed, found)
-        result[position] = composed if replaced is None else replaced
-        if replaced is not None:
-            for character, times in found.items():
-                changed[character, substitute(character) or ""] += times
-    return result, changed
+        if isinstance(text, str) and not (text.isascii() and OFFENDING.search(text) is None):
+            result[position] = to_gsm7(text)
+    return result
 
 
 def _replaced(text: str, found: Iterable[str]) -> str | None:
@@ -136,27 +127,8 @@ class Savings:
             self._of(character).rows += 1
             self._of(character).parts += saved
 
-    def merge(self, other: Savings) -> None:
-        """Count in what another chunk of the campaign found."""
-        self.rows += other.rows
-        self.parts += other.parts
-        self.ucs2_rows += other.ucs2_rows
-        self.ucs2_parts += other.ucs2_parts
-        for character, more in other.characters.items():
-            self._of(character).rows += more.rows
-            self._of(character).parts += more.parts
-
     def _of(self, character: str) -> CharacterSavings:
         known = self.characters.get(character)
         if known is None:
             known = self.characters[character] = CharacterSavings(substitute(character))
         return known
-
-
-def savings(texts: np.ndarray[Any, Any], parts: np.ndarray[Any, Any]) -> Savings:
-    """What ``--gsm7`` would save on these rows; rows without text count for nothing."""
-    found = Savings()
-    for text, count in zip(texts.tolist(), parts.tolist(), strict=True):
-        if isinstance(text, str) and not (text.isascii() and OFFENDING.search(text) is None):
-            found.add(unicodedata.normalize("NFC", text), count)
-    return found

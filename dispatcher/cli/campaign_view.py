@@ -9,13 +9,13 @@ from typing import TYPE_CHECKING, Any
 from dispatcher.cli.output import Output, known
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.states import SENT
+from dispatcher.sending.stops import Stop
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
-    from dispatcher.intake.launch import Landing
+    from dispatcher.intake.requests import Landing
 
 C = CampaignState
-COST_CAP = "cost_cap"  # sending.guards.Stop.COST_CAP, without importing the gateway for `status`
 _SHOWN_ROWS = 10
 
 
@@ -166,7 +166,7 @@ def _show_state(output: Output, landing: Landing) -> None:
         )
     elif landing.dry_run:
         output.tell("run.dry_run_done")
-    elif campaign.state_reason == COST_CAP and campaign.max_cost is not None:
+    elif campaign.state_reason == Stop.COST_CAP and campaign.max_cost is not None:
         cap = words.money(campaign.max_cost, campaign.currency)
         output.tell("run.held_cost_cap", campaign=campaign.id, cap=cap)
     elif campaign.state in (C.HELD, C.HALTED):

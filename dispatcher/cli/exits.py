@@ -7,13 +7,10 @@ from enum import IntEnum
 from typing import TYPE_CHECKING
 
 from dispatcher.ledger.states import PROBLEM, CampaignState, RowState
+from dispatcher.sending.stops import Stop
 
 if TYPE_CHECKING:
-    from dispatcher.intake.launch import Landing
-
-UNREACHABLE = (
-    "gateway_unreachable"  # sending.guards.Stop.UNREACHABLE, without importing the gateway for `status`
-)
+    from dispatcher.intake.requests import Landing
 
 
 class Exit(IntEnum):
@@ -44,7 +41,7 @@ def exit_code(landing: Landing) -> Exit:
 def campaign_exit(state: CampaignState, reason: str | None, counts: Mapping[RowState, int]) -> Exit:
     """The exit code for a campaign's state."""
     if state in (CampaignState.HALTED, CampaignState.HELD):
-        return Exit.UNREACHABLE if reason == UNREACHABLE else Exit.HALTED
+        return Exit.UNREACHABLE if reason == Stop.UNREACHABLE else Exit.HALTED
     if state is CampaignState.PAUSED:
         return Exit.INTERRUPTED
     if state in (CampaignState.PLANNED, CampaignState.WAITING_APPROVAL):

@@ -15,7 +15,8 @@ from dispatcher.cli.exits import exit_code
 from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.terminal import Terminal
-from dispatcher.intake.launch import Landing, Launch, LaunchRequest, ResumeRequest
+from dispatcher.intake.launch import Launch
+from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.settings import Configuration, GatewayKind, choose_target
 
 

@@ -34,7 +34,7 @@ def resume(
     from dispatcher.cli.inputs import money
     from dispatcher.cli.launching import resume_campaign
     from dispatcher.cli.session import configure
-    from dispatcher.intake.launch import ResumeRequest
+    from dispatcher.intake.requests import ResumeRequest
 
     configuration, output = configure(
         as_json,

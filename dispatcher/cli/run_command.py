@@ -51,7 +51,7 @@ def run(
     from dispatcher.cli.inputs import FileFlags, money, plan_request
     from dispatcher.cli.launching import launch_file
     from dispatcher.cli.session import configure
-    from dispatcher.intake.launch import LaunchRequest
+    from dispatcher.intake.requests import LaunchRequest
     from dispatcher.sending.preflight import PreflightChoice
 
     configuration, output = configure(

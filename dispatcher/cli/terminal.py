@@ -27,7 +27,7 @@ from dispatcher.cli.preflight_view import (
 )
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import OtherTexts, Progress, Question
-from dispatcher.intake.launch import Landing
+from dispatcher.intake.requests import Landing
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook

@@ -15,8 +15,8 @@ from dispatcher.intake.house import House, Progress, Sender, Watcher
 from dispatcher.intake.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.ledger.states import SENT
-from dispatcher.sending.guards import Stop
 from dispatcher.sending.reconcile import Outlook
+from dispatcher.sending.stops import Stop
 
 POLL_SECONDS = 0.2
 SWEEP_SECONDS = 1.0

@@ -11,69 +11,28 @@ from __future__ import annotations
 import getpass
 import threading
 import time
-from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, field
 from decimal import Decimal
-from functools import partial
 from pathlib import Path
-from typing import Any
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
-from dispatcher.errors import DispatcherError, Halted, Interrupted, UsageError
+from dispatcher.errors import DispatcherError, Halted, UsageError
+from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import House, OtherTexts, Watcher
-from dispatcher.intake.interrupts import unbroken
-from dispatcher.intake.loading import LoadRequest, identify, load_campaign
-from dispatcher.intake.planning import PlanRequest, history_of, make_planner
+from dispatcher.intake.loading import FileIdentity, identify
 from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
+from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
 from dispatcher.intake.tidying import tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.report.files import check_folder
-from dispatcher.report.write import ReportWritten
-from dispatcher.sending.guards import Stop
 from dispatcher.sending.preflight import Mode, PreflightChoice
+from dispatcher.sending.stops import Stop
 
 C = CampaignState
-
-
-@dataclass(frozen=True)
-class LaunchRequest:
-    """A file to be sent, and how far to go."""
-
-    plan: PlanRequest
-    preflight: PreflightChoice = field(default_factory=PreflightChoice)
-    dry_run: bool = False
-    max_cost: Decimal | None = None
-    report_dir: Path | None = None
-
-
-@dataclass(frozen=True)
-class ResumeRequest:
-    """A campaign to go on with."""
-
-    campaign_id: int
-    without_refused: bool = False
-    max_cost: Decimal | None = None
-    report_dir: Path | None = None
-
-
-@dataclass(frozen=True)
-class Landing:
-    """Where a launch ended."""
-
-    campaign: CampaignView
-    counts: dict[RowState, int]
-    report: ReportWritten | None
-    seconds: float
-    interrupted: bool = False
-    dry_run: bool = False
-    discarded: bool = False  # the plan was made for a dry run and is gone
-    forbidden: tuple[int, ...] = ()
-    other_texts: OtherTexts | None = None
 
 
 class Launch:
@@ -95,12 +54,16 @@ class Launch:
         was no) or Unreachable; what was reached until then is in the ledger.
         """
         tidy(self._house)
-        campaign = self._interrupted(request)
+        file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
+        identity = identify(request.plan)
+        campaign = self._ledger.queries.open_campaign_for(
+            identity.sha256, identity.fingerprint, self._house.gateway
+        )
         if request.dry_run:
-            return self._dry_run(request, campaign)
+            return self._dry_run(request, identity, campaign)
         if campaign is None:
             check_folder(request.report_dir or request.plan.file.resolve().parent)
-            campaign = self._load(request)
+            campaign = bring_in(self._house, self._watcher, request, identity)
         else:
             campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
@@ -117,51 +80,6 @@ class Launch:
         campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
 
-    def _interrupted(self, request: LaunchRequest) -> CampaignView | None:
-        file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
-        identity = identify(request.plan)
-        return self._ledger.queries.open_campaign_for(
-            identity.sha256, identity.fingerprint, self._house.gateway
-        )
-
-    def _load(self, request: LaunchRequest) -> CampaignView:
-        house = self._house
-        now = house.clock.now()
-        history = history_of(self._ledger, house.gateway, guard_days=house.guard.days, now=now)
-        planner = make_planner(request.plan, house.book, house.funds, history)
-        load = LoadRequest(
-            request=request.plan,
-            identity=identify(request.plan),
-            gateway=house.gateway,
-            owner=house.owner,
-            inputs=house.inputs,
-            book=house.book,
-            max_cost=request.max_cost,
-            decisions=_decisions(request),
-        )
-        try:
-            with unbroken() as check:
-                campaign_id = load_campaign(
-                    self._ledger, planner, load, now=now, progress=partial(self._loading, check)
-                )
-        except KeyboardInterrupt as interrupt:
-            self._discard_half()
-            raise Interrupted("interrupted_loading", file=request.plan.file.name) from interrupt
-        except DispatcherError:
-            self._discard_half()
-            raise
-        self._watcher.planned(planner, planner.bill())
-        return self._ledger.queries.campaign(campaign_id)
-
-    def _loading(self, check: Callable[[], None], rows: int) -> None:
-        check()
-        self._watcher.loading(rows)
-
-    def _discard_half(self) -> None:
-        """Half of a plan is of no use to anybody."""
-        owner, now = self._house.owner, self._house.clock.now()
-        self._ledger.loading.discard_unfinished_loads(now, lambda loader: loader == owner)
-
     def _pick_up(
         self, campaign: CampaignView, max_cost: Decimal | None, report_dir: Path | None
     ) -> CampaignView:
@@ -174,11 +92,13 @@ class Launch:
         self._ledger.campaigns.set_max_cost(campaign.id, max_cost, getpass.getuser(), now)
         return self._ledger.queries.campaign(campaign.id)
 
-    def _dry_run(self, request: LaunchRequest, interrupted: CampaignView | None) -> Landing:
+    def _dry_run(
+        self, request: LaunchRequest, identity: FileIdentity, interrupted: CampaignView | None
+    ) -> Landing:
         """Plan and screen.  A plan made for this goes again, the screenings stay; an interrupted campaign of the same
         file stays where it is.
         """
-        campaign = interrupted or self._load(request)
+        campaign = interrupted or bring_in(self._house, self._watcher, request, identity)
         keep = interrupted is not None
         try:
             if interrupted:
@@ -323,14 +243,3 @@ class Launch:
 
     def _seconds(self) -> float:
         return round(time.monotonic() - self._started, 3)
-
-
-def _decisions(request: LaunchRequest) -> dict[str, Any]:
-    """What a later process must know to go on with the campaign."""
-    return {
-        "preflight": str(request.preflight),
-        "message": request.plan.options.message,
-        "single_part": request.plan.options.single_part,
-        "again": request.plan.options.again,
-        "locale": str(request.plan.locale),
-    }

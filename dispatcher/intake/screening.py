@@ -11,9 +11,9 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted
 from dispatcher.intake.house import House, Watcher
 from dispatcher.ledger import CampaignView, RowState
-from dispatcher.sending.guards import Stop
 from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice, PreflightResult
 from dispatcher.sending.services import Services
+from dispatcher.sending.stops import Stop
 
 SILENCE_SECONDS = 4.0
 ASK_ABOVE_SHARE = 0.2  # of the ready rows, in dry runs of a covering set

@@ -11,40 +11,19 @@ from __future__ import annotations
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
-from enum import StrEnum
 from typing import Protocol
 
 from dispatcher.gateway.models import ErrorCode
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import Ledger
+from dispatcher.sending.stops import HELD_STOPS as HELD_STOPS
+from dispatcher.sending.stops import Stop as Stop
 
 REFUSALS_IN_A_ROW = 20
 REFUSALS_OF_LAST = (20, 200)  # more than 20 (10 %) of the last 200
 DOUBTS_BEFORE_REST = 3
 STRANGERS_IN_A_ROW = 3  # answers that are not the gateway's at all: the next one will be the same
 RESTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds; after the last one the campaign is held
-
-
-class Stop(StrEnum):
-    """Why sending stopped; the wording is ``stops.<code>``."""
-
-    UNAUTHORIZED = "token_refused"
-    PAYMENT = "payment_required"
-    FORBIDDEN = "forbidden"
-    BLOCKLISTED = "account_blocklisted"
-    FORBIDDEN_TEXT = "forbidden_text"
-    REFUSALS = "too_many_refusals"
-    DOUBTS = "too_many_doubts"
-    UNREACHABLE = "gateway_unreachable"
-    OTHER_ACCOUNT = "other_account"
-    COST_CAP = "cost_cap"
-    NOT_ECHOED = "preflight_not_echoed"
-    PREFLIGHT_FORBIDDEN = "preflight_forbidden"
-    BUG = "bug"
-
-
-HELD_STOPS = frozenset({Stop.COST_CAP, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
-"""Stops that endanger nothing: the campaign is held, not halted."""
 
 
 class StoppedCampaign(Protocol):

@@ -422,3 +422,13 @@ def test_invisible_characters_are_shown_by_their_code(capsys: Capture, tmp_path:
     out = capsys.readouterr().out
     assert "[U+200E]3123456789 → +393123456789" in out
     assert "\u200e" not in out
+
+
+def test_what_the_list_of_forbidden_words_keeps_back_is_shown(
+    check: Check, clinic: Path, tmp_path: Path
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("06 12\n", encoding="utf-8")
+    code, plan = check(clinic, "--message", TEXT, "--sender", "Studio", "--forbid-file", words)
+    assert (code, plan["forbidden_by_list"]) == (1, {"06 12": 2})
+    assert check(clinic, "--message", TEXT, "--sender", "Studio")[1]["forbidden_by_list"] == {}

@@ -1,0 +1,55 @@
+"""A file becomes a campaign in the ledger, whole or not at all."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import partial
+
+from dispatcher.errors import DispatcherError, Interrupted
+from dispatcher.intake.house import House, Watcher
+from dispatcher.intake.interrupts import unbroken
+from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign
+from dispatcher.intake.planning import history_of, make_planner
+from dispatcher.intake.requests import LaunchRequest
+from dispatcher.ledger import CampaignView
+
+
+def bring_in(house: House, watcher: Watcher, request: LaunchRequest, identity: FileIdentity) -> CampaignView:
+    """Plan the file and write its rows down.  Raises FileError, UsageError, or Interrupted with nothing left behind."""
+    now = house.clock.now()
+    history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
+    planner = make_planner(request.plan, house.book, house.funds, history)
+    load = LoadRequest(
+        request=request.plan,
+        identity=identity,
+        gateway=house.gateway,
+        owner=house.owner,
+        inputs=house.inputs,
+        book=house.book,
+        max_cost=request.max_cost,
+        decisions=request.decisions,
+    )
+    try:
+        with unbroken() as check:
+            campaign_id = load_campaign(
+                house.ledger, planner, load, now=now, progress=partial(_loading, watcher, check)
+            )
+    except KeyboardInterrupt as interrupt:
+        _discard_half(house)
+        raise Interrupted("interrupted_loading", file=request.plan.file.name) from interrupt
+    except DispatcherError:
+        _discard_half(house)
+        raise
+    watcher.planned(planner, planner.bill())
+    return house.ledger.queries.campaign(campaign_id)
+
+
+def _loading(watcher: Watcher, check: Callable[[], None], rows: int) -> None:
+    check()
+    watcher.loading(rows)
+
+
+def _discard_half(house: House) -> None:
+    """Half of a plan is of no use to anybody."""
+    owner = house.owner
+    house.ledger.loading.discard_unfinished_loads(house.clock.now(), lambda loader: loader == owner)

@@ -1,0 +1,62 @@
+"""What a launch is asked for, and where it ended."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+from dispatcher.intake.house import OtherTexts
+from dispatcher.intake.planning import PlanRequest
+from dispatcher.ledger import CampaignView, RowState
+from dispatcher.report.write import ReportWritten
+from dispatcher.sending.preflight import PreflightChoice
+
+
+@dataclass(frozen=True)
+class LaunchRequest:
+    """A file to be sent, and how far to go."""
+
+    plan: PlanRequest
+    preflight: PreflightChoice = field(default_factory=PreflightChoice)
+    dry_run: bool = False
+    max_cost: Decimal | None = None
+    report_dir: Path | None = None
+
+    @property
+    def decisions(self) -> dict[str, Any]:
+        """What a later process must know to go on with the campaign."""
+        options = self.plan.options
+        return {
+            "preflight": str(self.preflight),
+            "message": options.message,
+            "single_part": options.single_part,
+            "again": options.again,
+            "locale": str(self.plan.locale),
+        }
+
+
+@dataclass(frozen=True)
+class ResumeRequest:
+    """A campaign to go on with."""
+
+    campaign_id: int
+    without_refused: bool = False
+    max_cost: Decimal | None = None
+    report_dir: Path | None = None
+
+
+@dataclass(frozen=True)
+class Landing:
+    """Where a launch ended."""
+
+    campaign: CampaignView
+    counts: dict[RowState, int]
+    report: ReportWritten | None
+    seconds: float
+    interrupted: bool = False
+    dry_run: bool = False
+    discarded: bool = False  # the plan was made for a dry run and is gone
+    forbidden: tuple[int, ...] = ()
+    other_texts: OtherTexts | None = None

@@ -1,0 +1,27 @@
+"""Why sending stopped: names alone, so that looking at a campaign needs no gateway."""
+
+from __future__ import annotations
+
+from enum import StrEnum
+
+
+class Stop(StrEnum):
+    """Why sending stopped; the wording is ``stops.<code>``."""
+
+    UNAUTHORIZED = "token_refused"
+    PAYMENT = "payment_required"
+    FORBIDDEN = "forbidden"
+    BLOCKLISTED = "account_blocklisted"
+    FORBIDDEN_TEXT = "forbidden_text"
+    REFUSALS = "too_many_refusals"
+    DOUBTS = "too_many_doubts"
+    UNREACHABLE = "gateway_unreachable"
+    OTHER_ACCOUNT = "other_account"
+    COST_CAP = "cost_cap"
+    NOT_ECHOED = "preflight_not_echoed"
+    PREFLIGHT_FORBIDDEN = "preflight_forbidden"
+    BUG = "bug"
+
+
+HELD_STOPS = frozenset({Stop.COST_CAP, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
+"""Stops that endanger nothing: the campaign is held, not halted."""
