@@ -93,12 +93,13 @@ def test_ended_politely_while_sending(
 def test_ended_politely_during_preflight(
     cli: Cli, gateways: Callable[..., GatewayOutside], number: signal.Signals
 ) -> None:
-    gateway = gateways(faults=SLOW_ANSWERS)
+    # so slow that the preflight cannot end before the signal comes, however busy the machine is
+    gateway = gateways(faults=Faults(latency=(2.0, 3.0), only_sends=False))
     rows = people(400, texts=400)
     write_rows(cli.folder / "a.csv", rows)
     running = cli.start("run", "a.csv", "--yes", "--json").when(in_state(cli, "preflight"))
     running.when(asked(gateway, 20))
-    ended = running.signal(number).ended(20)
+    ended = running.signal(number).ended(60)
     assert (ended.code, ended.json["state"]) == (130, "paused")
     assert ended.json["counts"] == {"ready": 400}
     assert not gateway.accepted()
