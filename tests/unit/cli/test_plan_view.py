@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.history import NoHistory
+from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook
 from dispatcher.cli.inputs import FileFlags, funds, plan_request
