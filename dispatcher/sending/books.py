@@ -41,6 +41,7 @@ class Books:
         self._campaign = campaign
         self._brake = brake
         self._settlements: list[Settlement] = []
+        self._unheard: list[str] = []  # claims whose transaction may have been made, without an answer
         self._unwritten: Halt | None = None
         self._writing = asyncio.Lock()
         self._looked_at = services.clock.monotonic()
@@ -50,8 +51,8 @@ class Books:
 
     @property
     def pending(self) -> bool:
-        """Whether answers wait for their transaction."""
-        return bool(self._settlements)
+        """Whether answers wait for their transaction, or rows that were claimed unheard to be given back."""
+        return bool(self._settlements or self._unheard)
 
     @property
     def owes(self) -> bool:
@@ -69,6 +70,7 @@ class Books:
 
     async def settle(self, request: ClaimRequest | None = None) -> Claim:
         """One transaction: settle what is known, then claim.  Nothing to do is no transaction."""
+        await self._give_back()
         settlements, self._settlements = self._settlements, []
         if not settlements and request is None:
             return Claim(state=self.state)
@@ -78,9 +80,19 @@ class Books:
             settled = await ledger(settle_and_claim, self._campaign.id, settlements, request, now)
         except BaseException:
             self._settlements[:0] = settlements
+            if request is not None:
+                self._unheard.append(request.token)
             raise
         self.state, self._looked_at = settled.state, self._services.clock.monotonic()
         return settled.claim or Claim(state=settled.state)
+
+    async def _give_back(self) -> None:
+        """A server may have made a claim and died before it said so: nothing of it was sent, and nobody knows of it."""
+        if not self._unheard:
+            return
+        ledger, tokens = self._services.ledger, list(self._unheard)
+        await ledger(ledger.ledger.rows.release, self._campaign.id, tokens, self._services.clock.now())
+        self._unheard = [token for token in self._unheard if token not in tokens]
 
     async def look(self) -> None:
         """Ask how the campaign is doing, unless the ledger has said so lately; a busy one says nothing."""

@@ -80,7 +80,8 @@ class _Loop(asyncio.SelectorEventLoop):
 
 
 class InlineLedger(LedgerThread):
-    """The ledger on the loop's own thread.  ``fail_next``: so many calls of a function are refused as busy.
+    """The ledger on the loop's own thread.  ``fail_next``: so many calls of a function are refused as busy;
+    ``lose_next``: so many are done, and their answer is lost.
 
     ``slow``: seconds every call takes.
     """
@@ -89,6 +90,7 @@ class InlineLedger(LedgerThread):
         super().__init__(ledger)
         self._clock = clock
         self.fail_next: Counter[str] = Counter()
+        self.lose_next: Counter[str] = Counter()
         self.calls: Counter[str] = Counter()
         self.slow = 0.0
 
@@ -99,7 +101,11 @@ class InlineLedger(LedgerThread):
         if self.fail_next[name]:
             self.fail_next[name] -= 1
             raise Unreachable("ledger_locked", file="ledger.db", found="SQLITE_BUSY")
-        return function(*args, **kwargs)
+        result = function(*args, **kwargs)
+        if self.lose_next[name]:
+            self.lose_next[name] -= 1
+            raise Unreachable("ledger_server_unreachable", file="ledger", found="OperationalError")
+        return result
 
 
 class VirtualPace:

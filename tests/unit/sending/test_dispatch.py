@@ -10,6 +10,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.errors import Unreachable
 from dispatcher.gateway.models import Options
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, RowState
@@ -216,3 +217,33 @@ def test_in_flight_is_bounded(stage: Any) -> None:
     stage.run(stage.lane(campaign, limits=LaneLimits(slice_seconds=3600.0, in_flight=25)).run())
     assert stage.counts(campaign) == {R.ACCEPTED: 300}
     assert most[0] == 25
+
+
+@pytest.mark.parametrize("lost", [1, 3])
+def test_a_claim_whose_answer_was_lost_is_given_back_at_once(stage: Any, lost: int) -> None:
+    """The server made the claim and died before it said so: nobody else knows that nothing of it was sent."""
+    campaign = stage.campaign(10)
+    stage.thread.lose_next["settle_and_claim"] = lost
+    for _ in range(lost):
+        with pytest.raises(Unreachable):
+            stage.run(stage.lane(campaign).run())
+        assert stage.counts(campaign) == {R.READY: 10}
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.DRAINED
+    assert stage.counts(campaign) == {R.ACCEPTED: 10}
+    assert len(stage.gateway.requests) == 10
+
+
+def test_answers_whose_settling_was_lost_are_settled_again(stage: Any) -> None:
+    campaign = stage.campaign(10)
+
+    def answer(sent: Any) -> None:
+        if len(stage.gateway.requests) == 5:
+            stage.thread.lose_next["settle_and_claim"] = 1
+
+    stage.gateway.answering = answer
+    with pytest.raises(Unreachable):
+        stage.run(stage.lane(campaign).run())
+    assert R.SENDING not in stage.counts(campaign)
+    stage.run(stage.lane(campaign).run())
+    assert stage.counts(campaign) == {R.ACCEPTED: 10}
+    assert len(stage.gateway.requests) == 10
