@@ -79,7 +79,11 @@ def run(arguments: Sequence[str] | None = None) -> int:
         silence(sys.stderr)
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
-        output.error(DispatcherError("bug", found=type(error).__name__, log=str(_keep_traceback())))
+        try:
+            log = str(_keep_traceback())
+        except OSError as unwritten:  # a full disk, say, which may be what is wrong
+            log = f"({unwritten.strerror})"
+        output.error(DispatcherError("bug", found=type(error).__name__, log=log))
         return EXIT_BUG
 
 
