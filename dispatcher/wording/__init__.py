@@ -1,9 +1,10 @@
 """The catalogue of texts for people: English, Italian, Spanish.
 
 A text is named ``section.key`` and lives in ``dispatcher/wording/<language>/<topic>.toml``; topics only keep
-the files short.  A table entry has parts (an error has ``message``, ``expected``, ``hint``; a counted phrase has
-``one`` and ``other``).  Placeholders are ``{name}``; in an error ``{name:section}`` words a code.  A test holds the three languages to the same keys and
-placeholders.  Codes, JSON and logs never come from here, except the English sentence of an error object.
+the files short. A table entry has parts (an error has ``message``, ``expected``, ``hint``; a counted phrase has
+``one`` and ``other``). Placeholders are ``{name}``; in an error ``{name:section}`` words a code. A test holds
+the three languages to the same keys and placeholders. Codes, JSON and logs never come from here, except the
+English sentence of an error object.
 """
 
 from __future__ import annotations
