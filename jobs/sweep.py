@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from datetime import timedelta
+from datetime import datetime, timedelta
 
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
+from dispatcher.sending.freshness import has_to_be_screened_again
 from dispatcher.sending.services import Clock
+from dispatcher.sending.stops import Stop
 
 MOST_LANES = 4
 ROWS_A_LANE = 500  # a smaller campaign is done before a second lane would help
@@ -49,6 +51,7 @@ class Sweep:
         if not self._leader.leads():
             return False
         now = self._ledger.now(self._clock.now())
+        self._leave_what_lay_still(now)
         self._ledger.campaigns.wake_due(now)
         self._ledger.rows.doubt_dead(self._gone, now)
         self._ledger.rows.doubt_expired(now)
@@ -57,6 +60,13 @@ class Sweep:
             if campaign.gateway == self._gateway:
                 self._look_after(campaign, workers)
         return True
+
+    def _leave_what_lay_still(self, now: datetime) -> None:
+        """All workers were away for a day: what the gateway forbids may have changed, and only ``resume`` screens."""
+        for campaign in self._ledger.queries.campaigns_in(CampaignState.SENDING):
+            mine = campaign.gateway == self._gateway
+            if mine and has_to_be_screened_again(self._ledger, campaign.id, now):
+                self._ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))
 
     def _look_after(self, campaign: CampaignView, workers: int) -> None:
         counts = self._ledger.queries.counts(campaign.id)

@@ -29,6 +29,7 @@ from dispatcher.intake.screening import leave_out_listed, screen, screen_all
 from dispatcher.intake.tidying import tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.report.files import check_folder
+from dispatcher.sending.freshness import has_to_be_screened_again
 from dispatcher.sending.preflight import Mode, PreflightChoice
 from dispatcher.sending.stops import Stop
 
@@ -53,12 +54,11 @@ class Launch:
         Goes on with a campaign of the same file that was interrupted.  Raises FileError, UsageError, Halted (the answer
         was no) or Unreachable; what was reached until then is in the ledger.
         """
-        tidy(self._house)
         file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
         identity = identify(request.plan)
-        campaign = self._ledger.queries.open_campaign_for(
-            identity.sha256, identity.fingerprint, self._house.gateway
-        )
+        self._let_it_be_screened(self._open_campaign(identity))
+        tidy(self._house)
+        campaign = self._open_campaign(identity)
         if request.dry_run:
             return self._dry_run(request, identity, campaign)
         if campaign is None:
@@ -70,6 +70,7 @@ class Launch:
 
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
+        self._let_it_be_screened(self._ledger.queries.campaign(request.campaign_id))
         tidy(self._house)
         campaign = self._ledger.queries.campaign(request.campaign_id)
         if campaign.gateway != self._house.gateway:
@@ -79,6 +80,17 @@ class Launch:
         choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
         campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
+
+    def _open_campaign(self, identity: FileIdentity) -> CampaignView | None:
+        find = self._ledger.queries.open_campaign_for
+        return find(identity.sha256, identity.fingerprint, self._house.gateway)
+
+    def _let_it_be_screened(self, campaign: CampaignView | None) -> None:
+        """One that lay still for a day does not go on where it was: what the gateway forbids may have changed."""
+        now = self._house.clock.now()
+        mine = campaign is not None and campaign.gateway == self._house.gateway
+        if campaign and mine and has_to_be_screened_again(self._ledger, campaign.id, now):
+            self._ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))
 
     def _pick_up(
         self, campaign: CampaignView, max_cost: Decimal | None, report_dir: Path | None

@@ -20,6 +20,7 @@ class Stop(StrEnum):
     COST_CAP = "cost_cap"
     NOT_ECHOED = "preflight_not_echoed"
     PREFLIGHT_FORBIDDEN = "preflight_forbidden"
+    SCREENED_LONG_AGO = "screened_long_ago"
     BUG = "bug"
 
 

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import shutil
+import sqlite3
 from collections.abc import Callable
+from contextlib import closing
+from datetime import timedelta
 from pathlib import Path
 
 import pytest
@@ -194,3 +197,39 @@ def test_a_new_list_of_forbidden_words_counts_for_what_a_killed_run_left(
     assert not [message for message in late if word in message.message]
     refused = [row for row in report_of(cli, done) if row["sms_status"] == "refused"]
     assert all(row["text"] in row["sms_reason"] for row in refused)  # which text it is about
+
+
+@pytest.mark.parametrize("how", ["run", "resume"])
+def test_what_lay_still_for_days_is_screened_again_before_it_goes_on(
+    cli: Cli, gateway: GatewayOutside, rows: Rows, how: str
+) -> None:
+    running = cli.start("run", "a.csv", "--yes", *SLOWLY)
+    running.when(lambda: len(gateway.accepted()) >= 3)
+    running.process.kill()
+    running.process.wait()
+    age(cli.ledger, timedelta(days=2))
+
+    def dry_runs() -> int:
+        return sum(message.dry_run for message in gateway.received())
+
+    before = dry_runs()
+    done = cli.json(*(("run", "a.csv") if how == "run" else ("resume", "1")), "--yes", "--no-wait")
+    assert done["campaign"] == 1
+    assert dry_runs() > before
+    assert done["counts"].get("accepted", 0) + done["counts"].get("in_doubt", 0) == 40
+    assert gateway.sends() <= once_each(rows)
+
+
+def age(ledger: Path, by: timedelta) -> None:
+    """Everything in it happened earlier."""
+    earlier = int(by.total_seconds()) * 1_000_000
+    with closing(sqlite3.connect(ledger)) as connection:
+        for table, columns in {
+            "campaigns": ("created_at", "updated_at", "started_at"),
+            "events": ("at",),
+            "screenings": ("seen_at",),
+            "rows": ("attempt_started_at", "deadline", "in_doubt_at", "sent_at"),
+        }.items():
+            for column in columns:
+                connection.execute(f"UPDATE {table} SET {column} = {column} - {earlier}")
+        connection.commit()
