@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
@@ -39,6 +39,7 @@ class Sending(RuleBasedStateMachine):
         self.desk = self.desk_type(self.ledger)
         self.campaign = self.desk.campaign(self.desk.rows(ROWS), max_cost=CAP)
         self.attempts: list[tuple[int, str]] = []  # everything that may have left
+        self.began: dict[str, datetime] = {}  # by message id: when its attempt did
         self.told: set[tuple[int, str]] = set()  # (row, message id) of every acceptance the ledger was told
         self.last: dict[int, RowState] = {}
         self.tokens = 0
@@ -50,12 +51,13 @@ class Sending(RuleBasedStateMachine):
     def attempt(self, index: int) -> tuple[int, str]:
         return self.attempts[index % len(self.attempts)]
 
-    @rule(limit=st.integers(1, 4))
-    def claim(self, limit: int) -> None:
+    @rule(limit=st.integers(1, 4), keep_witness=st.booleans())
+    def claim(self, limit: int, keep_witness: bool) -> None:
         self.tokens += 1
         token = f"t{self.tokens}"
-        claimed = self.desk.claim(self.campaign, token, limit)
+        claimed = self.desk.claim(self.campaign, token, limit, keep_witness=keep_witness)
         self.attempts += [(row, token) for row in claimed]
+        self.began |= {f"{row}-{token}": self.desk.now for row in claimed}
         if claimed:
             assert self.ledger.queries.campaign(self.campaign).committed_cost <= CAP
 
@@ -85,6 +87,10 @@ class Sending(RuleBasedStateMachine):
     def time_passes(self, seconds: int) -> None:
         self.desk.now += timedelta(seconds=seconds)
         self.ledger.rows.doubt_expired(self.desk.now)
+
+    @rule()
+    def its_owner_dies(self) -> None:
+        self.ledger.rows.doubt_dead(lambda owner: True, self.desk.now)
 
     @precondition(lambda self: self.attempts)
     @rule(index=pick, what=st.sampled_from(["found", "absent", "sent", "again"]))
@@ -142,6 +148,14 @@ class Sending(RuleBasedStateMachine):
             if before in SENT:
                 assert now[row] in SENT
         self.last = now
+
+    @invariant()
+    def a_witness_is_a_message_of_the_last_attempt(self) -> None:
+        found = self.desk.raw("SELECT message_id FROM rows WHERE message_id IS NOT NULL")
+        settled = self.ledger.queries.settled_messages("sandbox", [message for (message,) in found])
+        for message, ours in settled.items():
+            if ours.is_of_last_attempt:
+                assert ours.attempt_started_at <= self.began[message]
 
     @invariant()
     def no_acceptance_is_dropped_in_silence(self) -> None:
