@@ -21,6 +21,7 @@ from dispatcher.settings import choose_target
 from jobs.queue import embedded_queue, redis_queue
 from jobs.sender import EmbeddedSender
 from jobs.service import Post, WorkerService
+from jobs.sweep import ALIVE
 
 if TYPE_CHECKING:
     from dispatcher.application import Application
@@ -36,6 +37,9 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
     line = Line(application, ledger, target, "run", stack)
     guard = timedelta(days=application.settings.guard_days)
     start_elsewhere = _start_in_workers(application, ledger, stack) if application.distributed else None
+
+    def has_workers() -> bool:
+        return bool(ledger.processes.heard_of("worker", ALIVE, application.now()))
 
     @contextmanager
     def sender(stop: threading.Event) -> Iterator[EmbeddedSender]:
@@ -72,6 +76,7 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
         sender=sender,
         write_report=write_report,
         forbidden=forbidden,
+        has_workers=has_workers if application.distributed else None,
     )
 
 

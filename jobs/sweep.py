@@ -82,6 +82,5 @@ class Sweep:
 
     def _workers(self) -> int:
         """How many processes run lanes; this one at least."""
-        since = self._ledger.now(self._clock.now()) - ALIVE
-        found = [p for p in self._ledger.processes.all() if p.role == "worker" and p.last_seen >= since]
+        found = self._ledger.processes.heard_of("worker", ALIVE, self._clock.now())
         return max(1, len(found))

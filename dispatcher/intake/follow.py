@@ -10,7 +10,7 @@ import time
 from collections import deque
 from contextlib import suppress
 
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, Unreachable
 from dispatcher.intake.house import House, Progress, Sender, Watcher
 from dispatcher.intake.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
@@ -68,12 +68,12 @@ def _until_idle(
     meter = _Meter()
     next_sweep = 0.0
     while_busy: Outlook | None = None
+    lookout = _Lookout(house, watcher)
     while sender.failure is None:
-        with unbroken():
-            now = house.clock.now()
-            house.ledger.rows.doubt_expired(now)
-            counts = house.ledger.queries.counts(campaign_id)
-            state = house.ledger.campaigns.finish_if_done(campaign_id, now)
+        seen = lookout.look(campaign_id)
+        if seen is None:
+            continue
+        counts, state = seen
         watcher.sending(meter.read(counts))
         if state not in UNDER_WAY:
             return
@@ -86,7 +86,48 @@ def _until_idle(
         if busy and time.monotonic() >= next_sweep:
             next_sweep = time.monotonic() + SWEEP_SECONDS
             sender.enqueue(campaign_id)
+            lookout.look_for_workers()
         time.sleep(POLL_SECONDS)
+
+
+class _Lookout:
+    """Sees how far the campaign is.  Where others send, a server that is away for a while is waited for."""
+
+    def __init__(self, house: House, watcher: Watcher) -> None:
+        self._house = house
+        self._watcher = watcher
+        self._told: set[str] = set()
+
+    def look(self, campaign_id: int) -> tuple[dict[RowState, int], CampaignState] | None:
+        """Counts and state; None while the ledger cannot be reached."""
+        try:
+            with unbroken():
+                ledger, now = self._house.ledger, self._house.clock.now()
+                ledger.rows.doubt_expired(now)
+                seen = ledger.queries.counts(campaign_id), ledger.campaigns.finish_if_done(campaign_id, now)
+        except Unreachable:
+            if self._house.has_workers is None:
+                raise
+            self._tell("ledger_away")
+            time.sleep(SWEEP_SECONDS)
+            return None
+        self._told.discard("ledger_away")
+        return seen
+
+    def look_for_workers(self) -> None:
+        """Say so when nobody is there who sends."""
+        if self._house.has_workers is None:
+            return
+        with suppress(Unreachable):
+            if self._house.has_workers():
+                self._told.discard("no_worker")
+            else:
+                self._tell("no_worker")
+
+    def _tell(self, name: str) -> None:
+        if name not in self._told:
+            self._told.add(name)
+            self._watcher.warn(name)
 
 
 def _look_for_doubts(

@@ -59,6 +59,7 @@ class House:
     sender: Callable[[threading.Event], AbstractContextManager[Sender]]
     write_report: Callable[[CampaignView, Path | None], ReportWritten]
     forbidden: ForbiddenWords | None = None
+    has_workers: Callable[[], bool] | None = None  # whether anybody sends; None where this process does
 
 
 @dataclass(frozen=True)

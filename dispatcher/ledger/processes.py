@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict, dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import delete, insert, select, update
 
@@ -54,6 +54,12 @@ class Processes:
         """It ended and left nothing behind, or what it left has been dealt with."""
         with self._database.write() as connection:
             connection.execute(delete(processes).where(processes.c.owner == owner))
+
+    def heard_of(self, role: str, within: timedelta, now: datetime) -> list[Process]:
+        """Processes of a role that gave a sign of life lately."""
+        with self._database.read() as connection:
+            since = now + self._database.ahead(connection, now) - within
+        return [process for process in self.all() if process.role == role and process.last_seen >= since]
 
     def all(self) -> list[Process]:
         """Every registered process, oldest first."""

@@ -36,6 +36,11 @@ class Ended:
         return value
 
     @property
+    def lines(self) -> list[dict[str, Any]]:
+        """Standard output of a service: one JSON object a line."""
+        return [json.loads(line) for line in self.out.splitlines()]
+
+    @property
     def error(self) -> dict[str, Any]:
         """The error object."""
         assert list(self.json) == ["error"], self
