@@ -7,10 +7,10 @@ from functools import partial
 
 from dispatcher.errors import DispatcherError, Interrupted
 from dispatcher.intake.house import House, Watcher
-from dispatcher.intake.interrupts import unbroken
 from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign
 from dispatcher.intake.planning import history_of, make_planner
 from dispatcher.intake.requests import LaunchRequest
+from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignView
 
 

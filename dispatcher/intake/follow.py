@@ -12,7 +12,7 @@ from contextlib import suppress
 
 from dispatcher.errors import DispatcherError, Unreachable
 from dispatcher.intake.house import House, Progress, Sender, Watcher
-from dispatcher.intake.interrupts import unbroken
+from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.ledger.states import SENT
 from dispatcher.sending.reconcile import Outlook

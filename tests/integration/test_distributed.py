@@ -115,6 +115,7 @@ def test_others_go_on_when_a_worker_disappears(
     if how == "freeze":
         lost.signal(signal.SIGCONT)
     done = running.ended(150).json
+    print(done, running.said, lost.said)
     assert set(done["counts"]) <= {"accepted", "in_doubt"}
     assert sum(done["counts"].values()) == 600
     assert gateway.sends() <= once_each(rows)
