@@ -36,7 +36,9 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
     reporter = application.reporter(ledger)
     line = Line(application, ledger, target, "run", stack)
     guard = timedelta(days=application.settings.guard_days)
-    start_elsewhere = _start_in_workers(application, ledger, stack) if application.distributed else None
+    start_elsewhere = (
+        _start_in_workers(application, ledger, target.name, stack) if application.distributed else None
+    )
 
     def has_workers() -> bool:
         return bool(ledger.processes.heard_of("worker", ALIVE, application.now()))
@@ -50,6 +52,7 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
                 line.reconciler(parts),
                 stop.is_set,
                 gateway.aclose,
+                gateway=target.name,
                 guard=guard,
                 start_elsewhere=start_elsewhere,
             ) as running:
@@ -66,6 +69,7 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
         default_region=application.settings.default_region,
         clock=line.clock,
         owner=line.owner.id,
+        owners=line.owners,
         inputs=application.folder / "inputs",
         book=application.price_book(),
         funds=funds,
@@ -80,9 +84,11 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
     )
 
 
-def _start_in_workers(application: Application, ledger: Ledger, stack: ExitStack) -> Callable[[int], None]:
+def _start_in_workers(
+    application: Application, ledger: Ledger, gateway: str, stack: ExitStack
+) -> Callable[[int], None]:
     """Starts a campaign's first lane in a worker; the workers' sweep adds the others, and starts it if this fails."""
-    queue = redis_queue(application.settings.broker, ledger.id, works=False)
+    queue = redis_queue(application.settings.broker, ledger.id, gateway)
     stack.callback(queue.close)
     start = queue.lane_starter()
 
@@ -101,7 +107,7 @@ def build_worker(application: Application) -> Iterator[WorkerService]:
         ledger = application.ledger()
         line = Line(application, ledger, target, "worker", stack)
         if application.distributed:
-            queue = redis_queue(application.settings.broker, ledger.id, works=True)
+            queue = redis_queue(application.settings.broker, ledger.id, target.name)
         else:
             queue = embedded_queue()
         stack.callback(queue.close)

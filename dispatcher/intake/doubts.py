@@ -49,7 +49,7 @@ def settle_doubts(
 ) -> DoubtsLeft:
     """Look for the rows in doubt of one campaign, or of all of this gateway, until only hopeless ones are left."""
     ledger = house.ledger
-    tidy(house)
+    tidy(ledger, house.owners, house.clock.now())
     campaigns = [campaign_id] if campaign_id is not None else _doubtful(house)
     found = absent = 0
     outlook = Outlook()

@@ -18,6 +18,7 @@ from dispatcher.campaign.prices import Bill, Funds, PriceBook
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.report.write import ReportWritten
+from dispatcher.sending.owners import Owners
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Clock, Services
@@ -49,6 +50,7 @@ class House:
     default_region: str
     clock: Clock
     owner: str
+    owners: Owners
     inputs: Path
     book: PriceBook
     funds: Funds

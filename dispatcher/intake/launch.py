@@ -57,7 +57,7 @@ class Launch:
         file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
         identity = identify(request.plan)
         self._let_it_be_screened(self._open_campaign(identity))
-        tidy(self._house)
+        self._tidy()
         campaign = self._open_campaign(identity)
         if request.dry_run:
             return self._dry_run(request, identity, campaign)
@@ -71,7 +71,7 @@ class Launch:
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
         self._let_it_be_screened(self._ledger.queries.campaign(request.campaign_id))
-        tidy(self._house)
+        self._tidy()
         campaign = self._ledger.queries.campaign(request.campaign_id)
         if campaign.gateway != self._house.gateway:
             raise UsageError("campaign_other_gateway", found=campaign.gateway, gateway=self._house.gateway)
@@ -80,6 +80,9 @@ class Launch:
         choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
         campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
+
+    def _tidy(self) -> None:
+        tidy(self._ledger, self._house.owners, self._house.clock.now())
 
     def _open_campaign(self, identity: FileIdentity) -> CampaignView | None:
         find = self._ledger.queries.open_campaign_for

@@ -1,16 +1,17 @@
-"""Who counts as gone: the register is asked anew, and a lock is the only proof of a death."""
+"""What the dead left is tidied up, and what the living are at is let be, wherever they live."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
-from filelock import FileLock
 
-from dispatcher.intake.tidying import owner_is_gone
-from dispatcher.ledger import Ledger
+from dispatcher.intake.tidying import tidy
+from dispatcher.ledger import CampaignState, ClaimRequest, Ledger, NewCampaign, RowState
+from dispatcher.sending.owners import OwnerLock, Owners
+from tests.unit.loaded import load_campaign, loadable_row
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
 
@@ -22,26 +23,65 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
     opened.dispose()
 
 
-def register(ledger: Ledger, owner: str, lock: Path | None) -> None:
-    path = None if lock is None else str(lock)
-    ledger.processes.register(owner, pid=1, host="here", role="run", lock_path=path, now=NOW)
+def loading_of(ledger: Ledger, owner: str) -> int:
+    """A plan that ``owner`` is writing down."""
+    new = NewCampaign(
+        name="c", file_name="c.csv", file_sha256=f"{owner:>064}", gateway="g", fingerprint="f", owner=owner
+    )
+    return ledger.loading.create_campaign(new, NOW)
 
 
-def test_only_a_proof_makes_an_owner_gone(ledger: Ledger, tmp_path: Path) -> None:
-    held, left = FileLock(tmp_path / "held.lock"), tmp_path / "left.lock"
-    left.touch()
-    register(ledger, "without_lock", None)
-    register(ledger, "alive", tmp_path / "held.lock")
-    register(ledger, "killed", left)
-    register(ledger, "removed_its_lock", tmp_path / "nowhere.lock")
-    owners = ("without_lock", "alive", "killed", "removed_its_lock", "unknown")
-    with held:
-        gone = {owner: owner_is_gone(ledger, owner) for owner in owners}
-    assert gone == dict(zip(owners, (False, False, True, True, True), strict=True))
+def claimed_by(ledger: Ledger, owner: str) -> int:
+    """A campaign whose only row ``owner`` is sending."""
+    campaign = load_campaign(ledger, 1, [loadable_row(2)], NOW)
+    ledger.campaigns.begin_preflight(campaign, NOW)
+    ledger.campaigns.start_sending(campaign, NOW)
+    request = ClaimRequest(owner=owner, token="t", limit=1, deadline=NOW + timedelta(minutes=1), now=NOW)
+    assert ledger.rows.settle_and_claim(campaign, [], request, now=NOW).claim
+    return campaign
 
 
-def test_who_registers_later_is_seen(ledger: Ledger, tmp_path: Path) -> None:
-    assert owner_is_gone(ledger, "late")
-    with FileLock(tmp_path / "late.lock"):
-        register(ledger, "late", tmp_path / "late.lock")
-        assert not owner_is_gone(ledger, "late")
+@pytest.mark.parametrize(
+    ("who", "place", "tidied"),
+    [
+        ("killed", "here", True),
+        ("alive", "here", False),
+        # its lock is on a disk that this machine cannot see, or another file has its name here
+        ("killed", "another machine", False),
+        ("alive", "another machine", False),
+        ("nobody", None, True),
+    ],
+)
+def test_only_a_proof_lets_others_have_what_a_process_left(
+    ledger: Ledger, tmp_path: Path, who: str, place: str | None, tidied: bool
+) -> None:
+    owners = Owners(ledger, tmp_path / "owners", timedelta(minutes=5))
+    with OwnerLock(tmp_path / "owners") as alive:
+        lock = alive.path if who == "alive" else tmp_path / "owners" / "killed.lock"
+        if place is not None:
+            host = owners.place if place == "here" else place
+            ledger.processes.register(who, pid=1, host=host, role="run", lock_path=str(lock), now=NOW)
+        plan, campaign = loading_of(ledger, who), claimed_by(ledger, who)
+
+        tidy(ledger, owners, NOW)
+
+        assert (CampaignState.LOADING in {each.state for each in ledger.queries.campaigns()}) is not tidied
+        assert (plan in {each.id for each in ledger.queries.campaigns()}) is not tidied
+        state = RowState.IN_DOUBT if tidied else RowState.SENDING
+        assert ledger.queries.counts(campaign) == {state: 1}
+        assert {each.owner for each in ledger.processes.all()} == (
+            set() if tidied or place is None else {who}
+        )
+        assert alive.path.exists()
+
+
+def test_a_claim_is_doubted_when_its_deadline_has_passed_whoever_has_it(
+    ledger: Ledger, tmp_path: Path
+) -> None:
+    owners = Owners(ledger, tmp_path / "owners", timedelta(minutes=5))
+    ledger.processes.register(
+        "elsewhere", pid=1, host="another machine", role="worker", lock_path="/x.lock", now=NOW
+    )
+    campaign = claimed_by(ledger, "elsewhere")
+    tidy(ledger, owners, NOW + timedelta(minutes=2))
+    assert ledger.queries.counts(campaign) == {RowState.IN_DOUBT: 1}
