@@ -17,6 +17,7 @@ An exception outside this tree is a bug in dispatcher (exit 70).
 
 from __future__ import annotations
 
+import traceback
 from typing import Any, ClassVar
 
 
@@ -92,3 +93,11 @@ class Interrupted(DispatcherError):
     """A person or the machine ended the program; the same command goes on."""
 
     exit_code = 130
+
+
+def frames_of(error: BaseException) -> str:
+    """A traceback without values: its lines are code, while an exception's text may hold a number or a message."""
+    lines = [*traceback.format_tb(error.__traceback__), type(error).__name__]
+    if cause := error.__cause__ or error.__context__:
+        lines += ["\ncaused by:\n", *traceback.format_tb(cause.__traceback__), type(cause).__name__]
+    return "".join(lines)

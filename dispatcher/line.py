@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import threading
 import time
@@ -18,7 +19,7 @@ from dispatcher.ledger.database import create_file
 from dispatcher.ledger.pace import SqlitePace
 from dispatcher.sending.owners import OwnerLock, Owners
 from dispatcher.sending.pacing import SharedPace, ThreadedPace
-from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, SystemClock
 from dispatcher.settings import GatewayKind, Target
 from jobs.pacing import RedisPace
@@ -27,6 +28,7 @@ if TYPE_CHECKING:
     from dispatcher.application import Application
 
 BEAT_SECONDS = 5.0
+log = logging.getLogger(__name__)
 # on top of the request time-out, for a claim whose owner is proved dead
 QUIET_AFTER_DEATH = timedelta(seconds=30)
 
@@ -75,16 +77,19 @@ class Line:
         quiet = timedelta(seconds=self._application.settings.quiet_seconds)
         after_death = min(quiet, timedelta(seconds=services.request_timeout) + QUIET_AFTER_DEATH)
 
-        def may_live(owner: str) -> bool:
-            return not (self.owners.is_gone(owner) or self.owners.is_silent(owner, self.clock.now()))
+        def standing(owner: str) -> Standing:
+            if self.owners.is_gone(owner):
+                return Standing(may_live=False, quiet=after_death)
+            silent = self.owners.is_silent(owner, self.clock.now())
+            # a silent one may be frozen: its rows wait the whole quiet period all the same
+            return Standing(may_live=not silent, quiet=quiet, elsewhere=not self.owners.is_here(owner))
 
         if absent_after is None and self._target.kind is GatewayKind.SIMULATOR:
             absent_after = timedelta(0)
         return Reconciler(
             services,
             self._target.name,
-            alive=may_live,
-            quiet=lambda alive: quiet if alive else after_death,
+            standing=standing,
             absent_after=absent_after,
         )
 
@@ -131,12 +136,16 @@ def _owners(application: Application, ledger: Ledger) -> Owners:
 def _register(application: Application, ledger: Ledger, place: str, role: str, stack: ExitStack) -> OwnerLock:
     """This process as an owner of claims, alive for as long as its lock is held; elsewhere its beats say so."""
     owner = stack.enter_context(OwnerLock(application.folder / "owners"))
-    ledger.processes.register(
-        owner.id, pid=os.getpid(), host=place, role=role, lock_path=str(owner.path), now=application.now()
-    )
+
+    def register() -> None:
+        ledger.processes.register(
+            owner.id, pid=os.getpid(), host=place, role=role, lock_path=str(owner.path), now=application.now()
+        )
+
+    register()
     stack.callback(_forget, ledger, owner.id)
     if application.distributed:
-        stack.enter_context(_beating(ledger, owner.id, application.now))
+        stack.enter_context(_beating(ledger, owner.id, application.now, register))
     return owner
 
 
@@ -146,14 +155,19 @@ def _forget(ledger: Ledger, owner: str) -> None:
 
 
 @contextmanager
-def _beating(ledger: Ledger, owner: str, now: Callable[[], datetime]) -> Iterator[None]:
+def _beating(
+    ledger: Ledger, owner: str, now: Callable[[], datetime], register: Callable[[], None]
+) -> Iterator[None]:
     """Signs of life while the block lasts: processes of other machines cannot see this one's lock."""
     over = threading.Event()
 
     def beat() -> None:
         while not over.wait(BEAT_SECONDS):
-            with suppress(DispatcherError):  # the next one tells
-                ledger.processes.seen(owner, now())
+            try:
+                if not ledger.processes.seen(owner, now()):
+                    register()  # somebody took it for dead
+            except Exception as error:  # noqa: BLE001 - a thread that ends would make a living process silent
+                log.warning("no sign of life could be given: %s", type(error).__name__)
 
     thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
     thread.start()

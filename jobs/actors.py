@@ -5,17 +5,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Awaitable, Callable
+from contextlib import suppress
 from typing import Any
 
 import dramatiq
 from dramatiq import Broker
 
+from dispatcher.errors import DispatcherError
 from dispatcher.sending.dispatch import LaneEnd
 from jobs.board import Board
 from jobs.broker import QUEUE, reachable
 
 RunLane = Callable[[int, int], Awaitable[LaneEnd]]
-RunReconcile = Callable[[int], Awaitable[None]]
 OnFailure = Callable[[int, BaseException], None]
 Start = Callable[[int, int], None]
 
@@ -42,11 +43,13 @@ def declare_send_lane(broker: Broker, board: Board, run_lane: RunLane, failed: O
             # a board in a server may take its time, and the loop is everybody's
             if not await asyncio.to_thread(board.take, campaign_id, lane, chain):
                 return
-            end = LaneEnd.STOPPED
             try:
                 end = await run_lane(campaign_id, lane)
-            finally:
-                await asyncio.to_thread(pass_on, campaign_id, lane, chain, end)
+            except BaseException:
+                with suppress(DispatcherError):  # what the lane failed with is what has to be heard
+                    await asyncio.to_thread(board.end, campaign_id, lane, chain)
+                raise
+            await asyncio.to_thread(pass_on, campaign_id, lane, chain, end)
         except Exception as error:  # noqa: BLE001 - who hears of it stops the campaign and tells the person
             log.error("lane %s of campaign %s failed: %s", lane, campaign_id, type(error).__name__)
             failed(campaign_id, error)
@@ -76,23 +79,3 @@ def _starter(broker: Broker, board: Board, actor: Any) -> Start:
                 actor.send(campaign_id, lane, chain)
 
     return start
-
-
-def declare_reconcile(
-    broker: Broker, run_reconcile: RunReconcile, failed: OnFailure
-) -> Callable[[int], None]:
-    """Declare the actor that looks once for a campaign's rows in doubt; gives the function that enqueues it."""
-
-    async def reconcile(campaign_id: int) -> None:
-        try:
-            await run_reconcile(campaign_id)
-        except Exception as error:  # noqa: BLE001 - who hears of it stops the campaign and tells the person
-            log.error("reconciling campaign %s failed: %s", campaign_id, type(error).__name__)
-            failed(campaign_id, error)
-
-    actor: Any = dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name="reconcile")(reconcile)
-
-    def enqueue(campaign_id: int) -> None:
-        actor.send(campaign_id)
-
-    return enqueue

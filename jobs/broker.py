@@ -44,8 +44,8 @@ def embedded_broker() -> StubBroker:
     return broker
 
 
-def redis_broker(url: str, name: str, *, works: bool) -> RedisBroker:
-    """A broker for every machine of the ledger called ``name``; ``works``: whether this process runs jobs.
+def redis_broker(url: str, name: str) -> RedisBroker:
+    """A broker for every machine; ``name`` keeps those of others apart.
 
     Errors: UsageError for a URL that is none.  Nothing is connected yet.
     """
@@ -56,8 +56,6 @@ def redis_broker(url: str, name: str, *, works: bool) -> RedisBroker:
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         maintenance_chance=EVERY_COMMAND,
     )
-    if works:
-        broker.emit_after("process_boot")
     broker.declare_queue(QUEUE)
     return broker
 

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import asyncio
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
+from typing import Any
 
 from dispatcher.errors import DispatcherError
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Clock
+
+Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
 FIRST_PASS = 1.0  # seconds after a doubt appears
 PASSES = (2.0, 5.0, 10.0, 20.0, 40.0, 60.0)  # seconds between passes; the last one repeats
@@ -26,24 +29,31 @@ class _Doubts:
     outlook: Outlook | None = None
     passes: int = 0
     failures: int = 0
-    queued: bool = False
+    looking: bool = False
     last_error: DispatcherError | None = None
 
 
 class Doubts:
-    """``enqueue`` makes a job of a campaign's next pass, which :meth:`run` does on the worker's event loop."""
+    """Has :class:`Reconciler` look, campaign by campaign, in this process alone: two passes make a proof, and no other
+    process knows of the first one.
+
+    ``spawn`` starts a coroutine on the event loop of the services; ``failed`` hears what is no error of dispatcher's.
+    """
 
     def __init__(
         self,
         reconciler: Reconciler,
         clock: Clock,
         stopping: Callable[[], bool],
-        enqueue: Callable[[int], None],
+        *,
+        spawn: Spawn,
+        failed: Callable[[int, BaseException], None],
     ) -> None:
         self._reconciler = reconciler
         self._clock = clock
         self._stopping = stopping
-        self._enqueue = enqueue
+        self._spawn = spawn
+        self._failed = failed
         self._lock = threading.Lock()
         self._doubts: dict[int, _Doubts] = {}
 
@@ -55,25 +65,31 @@ class Doubts:
         now = self._clock.monotonic()
         with self._lock:
             doubts = self._doubts.setdefault(campaign_id, _Doubts(next_pass=now + FIRST_PASS))
-            if doubts.queued or now < doubts.next_pass:
+            if doubts.looking or now < doubts.next_pass:
                 return doubts.outlook
-            doubts.queued = True
-        self._enqueue(campaign_id)
+            doubts.looking = True
+        self._spawn(self._look(campaign_id, doubts))
         return doubts.outlook
+
+    def is_looking(self, campaign_id: int) -> bool:
+        """Whether a pass is under way."""
+        doubts = self._doubts.get(campaign_id)
+        return doubts is not None and doubts.looking
 
     def gave_up(self, campaign_id: int) -> DispatcherError | None:
         """Why looking for rows in doubt is of no use for now: the listing cannot be had."""
         doubts = self._doubts.get(campaign_id)
         return doubts.last_error if doubts and doubts.failures >= FAILURES_IN_A_ROW else None
 
-    def is_looking(self, campaign_id: int) -> bool:
-        """Whether a pass is queued or running."""
-        doubts = self._doubts.get(campaign_id)
-        return doubts is not None and doubts.queued
+    async def _look(self, campaign_id: int, doubts: _Doubts) -> None:
+        try:
+            await self._pass(campaign_id, doubts)
+        except Exception as error:  # noqa: BLE001 - nobody awaits it; who hears of it tells a person
+            self._failed(campaign_id, error)
+        finally:
+            doubts.looking = False
 
-    async def run(self, campaign_id: int) -> None:
-        """One pass."""
-        doubts = self._doubts[campaign_id]
+    async def _pass(self, campaign_id: int, doubts: _Doubts) -> None:
         step = asyncio.ensure_future(self._reconciler.step([campaign_id]))
         while not step.done() and not self._stopping():
             await asyncio.wait([step], timeout=ASK_TO_STOP)
@@ -89,9 +105,9 @@ class Doubts:
             # the listing cannot be had now: nothing is proved, and nothing is lost by looking again
             doubts.failures += 1
             doubts.last_error = error
-        doubts.next_pass = self._clock.monotonic() + self._until_next_pass(doubts)
-        doubts.passes += 1
-        doubts.queued = False
+        finally:
+            doubts.next_pass = self._clock.monotonic() + self._until_next_pass(doubts)
+            doubts.passes += 1
 
     def _until_next_pass(self, doubts: _Doubts) -> float:
         outlook = doubts.outlook

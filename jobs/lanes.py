@@ -32,25 +32,40 @@ class Lanes:
         stopping: Callable[[], bool],
         failed: Callable[[int, BaseException], None],
         *,
+        gateway: str,
         guard: timedelta,
         limits: LaneLimits,
     ) -> None:
         self._services = services
         self._stopping = stopping
         self._failed = failed
+        self._gateway = gateway
         self._guard = guard
         self._limits = limits
         self._lanes: dict[Place, Lane] = {}
         self._tails: dict[Place, asyncio.Task[None]] = {}
+        self._running: set[Place] = set()
         self._breakers: dict[int, Breaker] = {}
         self._brake = Brake()
 
     async def run(self, campaign_id: int, lane: int) -> LaneEnd:
         """One time slice.  Raises what the lane failed with, once what it had in flight is settled."""
         place = campaign_id, lane
+        if place in self._running:  # a double, started because nothing was heard of this one
+            return LaneEnd.STOPPED
+        self._running.add(place)
+        try:
+            return await self._run(place)
+        finally:
+            self._running.discard(place)
+
+    async def _run(self, place: Place) -> LaneEnd:
         await self._take_back(place)
         if place not in self._lanes:
-            self._lanes[place] = await self._new_lane(campaign_id)
+            new = await self._new_lane(place[0])
+            if new is None:
+                return LaneEnd.STOPPED
+            self._lanes[place] = new
         end = LaneEnd.STOPPED
         try:
             end = await self._lanes[place].run()
@@ -89,8 +104,11 @@ class Lanes:
             # one that could not write everything down does so when it is run again, or at the end
             del self._lanes[place]
 
-    async def _new_lane(self, campaign_id: int) -> Lane:
+    async def _new_lane(self, campaign_id: int) -> Lane | None:
+        """None for a campaign of another gateway: what is meant for a sandbox must never be sent for real."""
         campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
+        if campaign.gateway != self._gateway:
+            return None
         # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
         breaker = self._breakers.setdefault(campaign_id, Breaker())
         if self._brake.pulled and not any(lane.owes_account_stop for lane in self._lanes.values()):

@@ -38,7 +38,7 @@ def embedded_queue() -> Queue:
     return Queue(embedded_broker(), LocalBoard())
 
 
-def redis_queue(url: str, ledger_id: str, *, works: bool) -> Queue:
-    """For every process of the ledger; ``works``: whether this one runs jobs."""
-    broker = redis_broker(url, ledger_id, works=works)
+def redis_queue(url: str, ledger_id: str, gateway: str) -> Queue:
+    """For every process of the ledger that sends through this gateway, and for no other."""
+    broker = redis_broker(url, f"{ledger_id}:{gateway}")
     return Queue(broker, RedisBoard(broker.client, broker.namespace))

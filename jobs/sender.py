@@ -10,7 +10,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
-from jobs.actors import declare_reconcile, declare_send_lane
+from jobs.actors import declare_send_lane
 from jobs.board import LocalBoard
 from jobs.broker import embedded_broker
 from jobs.doubts import Doubts
@@ -32,6 +32,7 @@ class EmbeddedSender:
         stopping: Callable[[], bool],
         close: Callable[[], Awaitable[None]],
         *,
+        gateway: str,
         guard: timedelta,
         limits: LaneLimits | None = None,
         start_elsewhere: Callable[[int], None] | None = None,
@@ -42,13 +43,19 @@ class EmbeddedSender:
         self.failure: BaseException | None = None
         broker = embedded_broker()
         self._lanes = Lanes(
-            services, self._must_stop, self._failed, guard=guard, limits=limits or LaneLimits()
+            services,
+            self._must_stop,
+            self._failed,
+            gateway=gateway,
+            guard=guard,
+            limits=limits or LaneLimits(),
         )
         start_here = declare_send_lane(broker, LocalBoard(), self._lanes.run, self._failed)
         self._start = start_elsewhere or (lambda campaign_id: start_here(campaign_id, 0))
-        enqueue = declare_reconcile(broker, self._look, self._failed)
-        self._doubts = Doubts(reconciler, services.clock, self._must_stop, enqueue)
         self._worker = EmbeddedWorker(broker, self._finish)
+        self._doubts = Doubts(
+            reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=self._failed
+        )
 
     def __enter__(self) -> EmbeddedSender:
         self._worker.__enter__()
@@ -77,9 +84,6 @@ class EmbeddedSender:
 
     def _must_stop(self) -> bool:
         return self._leaving or self._stopping()
-
-    async def _look(self, campaign_id: int) -> None:
-        await self._doubts.run(campaign_id)
 
     async def _finish(self) -> None:
         # lanes that were between two slices have requests in flight; nobody else settles them

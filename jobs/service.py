@@ -10,13 +10,14 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, frames_of
+from dispatcher.interrupts import unbroken
 from dispatcher.ledger import Ledger
 from dispatcher.sending.dispatch import LaneLimits
-from dispatcher.sending.guards import Stop
 from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import Services
-from jobs.actors import declare_reconcile, declare_send_lane
+from dispatcher.sending.stops import Stop
+from jobs.actors import declare_send_lane
 from jobs.doubts import Doubts
 from jobs.lanes import Lanes
 from jobs.queue import Queue
@@ -59,10 +60,19 @@ class WorkerService:
         self._close = close
         self._leaving = threading.Event()
         limits = limits or LaneLimits()
-        self._lanes = Lanes(services, self._leaving.is_set, self._failed, guard=post.guard, limits=limits)
+        self._lanes = Lanes(
+            services,
+            self._leaving.is_set,
+            self._failed,
+            gateway=post.gateway,
+            guard=post.guard,
+            limits=limits,
+        )
         start = declare_send_lane(post.queue.broker, post.queue.board, self._lanes.run, self._failed)
-        enqueue = declare_reconcile(post.queue.broker, self._look, self._failed)
-        self._doubts = Doubts(reconciler, services.clock, self._leaving.is_set, enqueue)
+        self._worker = EmbeddedWorker(post.queue.broker, self._finish)
+        self._doubts = Doubts(
+            reconciler, services.clock, self._leaving.is_set, spawn=self._worker.spawn, failed=self._failed
+        )
         self._leader = post.ledger.leader(f"sweep {post.gateway}")
         self._sweep = Sweep(
             post.ledger,
@@ -73,7 +83,6 @@ class WorkerService:
             start_lane=start,
             look_for_doubts=self._doubts.look,
         )
-        self._worker = EmbeddedWorker(post.queue.broker, self._finish)
 
     def __enter__(self) -> WorkerService:
         self._worker.__enter__()
@@ -101,7 +110,8 @@ class WorkerService:
         told: str | None = None
         while True:
             try:
-                self._sweep.step()
+                with unbroken():  # an interruption inside a transaction would keep the ledger locked
+                    self._sweep.step()
             except DispatcherError as error:
                 if error.code != told:
                     told = error.code
@@ -112,9 +122,6 @@ class WorkerService:
                     tell(None)
             time.sleep(SWEEP_SECONDS)
 
-    async def _look(self, campaign_id: int) -> None:
-        await self._doubts.run(campaign_id)
-
     async def _finish(self) -> None:
         await self._lanes.finish()
         await self._close()
@@ -124,7 +131,11 @@ class WorkerService:
         if isinstance(error, DispatcherError):
             log.warning("campaign %s: %s, tried again", campaign_id, error.code)
             return
-        log.error("campaign %s is held", campaign_id, exc_info=error)
+        log.error("campaign %s is held:\n%s", campaign_id, frames_of(error))
+        # called on the event loop, which is everybody's
+        threading.Thread(target=self._hold, args=(campaign_id,), name="hold").start()
+
+    def _hold(self, campaign_id: int) -> None:
         try:
             self._post.ledger.campaigns.hold(campaign_id, str(Stop.BUG), self._clock.now())
         except DispatcherError as unwritten:

@@ -6,6 +6,7 @@ import logging
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
+from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
 from dispatcher.sending.freshness import has_to_be_screened_again
@@ -56,17 +57,25 @@ class Sweep:
         self._ledger.rows.doubt_dead(self._gone, now)
         self._ledger.rows.doubt_expired(now)
         workers = self._workers()
-        for campaign in self._ledger.queries.campaigns_in(CampaignState.SENDING):
-            if campaign.gateway == self._gateway:
+        failure: DispatcherError | None = None
+        for campaign in self._mine(CampaignState.SENDING):
+            try:
                 self._look_after(campaign, workers)
+            except DispatcherError as error:  # those behind it have their turn all the same
+                failure = error
+        if failure is not None:
+            raise failure
         return True
 
     def _leave_what_lay_still(self, now: datetime) -> None:
         """All workers were away for a day: what the gateway forbids may have changed, and only ``resume`` screens."""
-        for campaign in self._ledger.queries.campaigns_in(CampaignState.SENDING):
-            mine = campaign.gateway == self._gateway
-            if mine and has_to_be_screened_again(self._ledger, campaign.id, now):
+        for campaign in self._mine(CampaignState.SENDING, CampaignState.WAITING):
+            if has_to_be_screened_again(self._ledger, campaign.id, now):
                 self._ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))
+
+    def _mine(self, *states: CampaignState) -> list[CampaignView]:
+        found = self._ledger.queries.campaigns_in(*states)
+        return [campaign for campaign in found if campaign.gateway == self._gateway]
 
     def _look_after(self, campaign: CampaignView, workers: int) -> None:
         counts = self._ledger.queries.counts(campaign.id)

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Awaitable, Callable
+import asyncio
+from collections.abc import Awaitable, Callable, Coroutine
+from concurrent.futures import Future, wait
 from types import TracebackType
+from typing import Any
 
 from dramatiq import Broker, Middleware, Worker
 from dramatiq.asyncio import get_event_loop_thread
@@ -18,8 +21,10 @@ class _CloseOnLoop(Middleware):
 
     def __init__(self, close: Callable[[], Awaitable[None]]) -> None:
         self._close = close
+        self.spawned: set[Future[None]] = set()
 
     def after_worker_shutdown(self, broker: Broker, worker: Worker) -> None:
+        wait(list(self.spawned))
         if loop := get_event_loop_thread():
             loop.run_coroutine(self._close())
 
@@ -32,8 +37,19 @@ class EmbeddedWorker:
 
     def __init__(self, broker: Broker, close: Callable[[], Awaitable[None]]) -> None:
         # "after" hooks run from the last middleware to the first: behind AsyncIO means while the loop is still there
-        broker.add_middleware(_CloseOnLoop(close))
+        self._closing = _CloseOnLoop(close)
+        broker.add_middleware(self._closing)
         self._worker = Worker(broker, worker_threads=THREADS, worker_timeout=100)
+
+    def spawn(self, work: Coroutine[Any, Any, None]) -> None:
+        """Run a coroutine on the worker's event loop; leaving waits for it.  Nothing runs before the block begins."""
+        loop_thread = get_event_loop_thread()
+        if loop_thread is None:
+            work.close()
+            return
+        future = asyncio.run_coroutine_threadsafe(work, loop_thread.loop)
+        self._closing.spawned.add(future)
+        future.add_done_callback(self._closing.spawned.discard)
 
     def __enter__(self) -> EmbeddedWorker:
         self._worker.start()

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import sys
 import tempfile
-import traceback
 from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
@@ -18,7 +17,7 @@ import typer
 from dispatcher import __version__
 from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status, worker
 from dispatcher.cli.output import Output, silence
-from dispatcher.errors import DispatcherError, Interrupted, UsageError
+from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
 
 EXIT_BUG = 70
@@ -80,7 +79,7 @@ def run(arguments: Sequence[str] | None = None) -> int:
         return 0
     except Exception as error:  # noqa: BLE001 - the last line of defence: a person gets a sentence, the log the traceback
         try:
-            log = str(_keep_traceback())
+            log = str(_keep_traceback(error))
         except OSError as unwritten:  # a full disk, say, which may be what is wrong
             log = f"({unwritten.strerror})"
         output.error(DispatcherError("bug", found=type(error).__name__, log=log))
@@ -126,17 +125,9 @@ def _usage(error: Any, args: Sequence[str]) -> UsageError:
     return UsageError("usage", found=error.format_message(), command=command)
 
 
-def _keep_traceback() -> Path:
-    # without values: a traceback's lines are code, its message may hold a number or a text
-    kind, error, trace = sys.exc_info()
-    lines = [*traceback.format_tb(trace), f"{kind.__name__ if kind else ''}\n"]
+def _keep_traceback(error: Exception) -> Path:
     with tempfile.NamedTemporaryFile(
         "w", prefix="dispatcher-", suffix=".log", delete=False, encoding="utf-8"
     ) as log:
-        log.writelines(lines)
-        cause = error.__cause__ or error.__context__ if error else None
-        if cause:
-            log.writelines(
-                ["caused by:\n", *traceback.format_tb(cause.__traceback__), f"{type(cause).__name__}\n"]
-            )
+        log.write(frames_of(error) + "\n")
     return Path(log.name)

@@ -9,14 +9,16 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.ledger import CampaignState, Ledger, RowState
 from dispatcher.sending.preflight import REMEMBERED_FOR
+from dispatcher.sending.stops import Stop
 
 STILL = timedelta(minutes=30)  # without a write: nobody sends it, at one message a minute either
 
 
 def has_to_be_screened_again(ledger: Ledger, campaign_id: int, now: datetime) -> bool:
-    """True for a campaign SENDING or WAITING that lies still and whose last preflight began more than a day ago.
+    """True for a campaign SENDING or WAITING that lies still, whose last preflight began more than a day ago, and that
+    has rows to send.
 
     In every other state a campaign goes through the preflight anyway before it is sent.  Ask before anything else is
     written about the campaign: any write looks like somebody at work.
@@ -27,9 +29,17 @@ def has_to_be_screened_again(ledger: Ledger, campaign_id: int, now: datetime) ->
         or campaign.updated_at > now - STILL
     ):
         return False
+    if not ledger.queries.counts(campaign_id).get(RowState.READY):
+        return False
     began = [
         event.at
         for event in ledger.events.of(campaign_id, "state")
         if event.detail.get("new") == CampaignState.PREFLIGHT.code
     ]
     return not began or began[-1] < now - REMEMBERED_FOR
+
+
+def let_it_be_screened(ledger: Ledger, campaign_id: int, now: datetime) -> None:
+    """Pause the campaign if it has to be screened again: from there it goes on through a preflight only."""
+    if has_to_be_screened_again(ledger, campaign_id, now):
+        ledger.campaigns.pause(campaign_id, now, str(Stop.SCREENED_LONG_AGO))

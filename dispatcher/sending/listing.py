@@ -77,6 +77,7 @@ class Doubt:
     row_key: str
     quiet_until: datetime
     owner_alive: bool
+    owner_elsewhere: bool = False
 
     @property
     def id(self) -> tuple[int, int]:

@@ -67,6 +67,11 @@ class Owners:
             return False
         return process.last_seen < self._ledger.now(now) - self._silence
 
+    def is_here(self, owner: str) -> bool:
+        """Whether a registered process is of this place, where its lock proves what it is."""
+        process = self._registered(owner)
+        return process is not None and self._is_here(process)
+
     def forget_dead(self) -> None:
         """Strike the dead of this place off the register, once what they left has been dealt with."""
         for process in self._ledger.processes.all():

@@ -38,6 +38,7 @@ class Obstacle(StrEnum):
 
     QUIET = "quiet"  # the quiet period is not over
     OWNER_ALIVE = "owner_alive"  # who holds the claim lives and has not spoken: its request may still leave
+    OWNER_AWAY = "owner_away"  # the same on another machine, where it will speak or fall silent
     UNPROVED = "unproved"  # one clean pass so far, or the last one was disturbed
     NO_WITNESS = "no_witness"
     UNCLEAR = "unclear"  # the number got another text, or the same one a little earlier
@@ -63,15 +64,26 @@ class Outlook:
     @property
     def stuck(self) -> list[tuple[int, int]]:
         """(campaign, row) of what another pass would not change."""
-        hopeless = set(Obstacle) - {Obstacle.QUIET, Obstacle.UNPROVED}
+        hopeless = set(Obstacle) - {Obstacle.QUIET, Obstacle.UNPROVED, Obstacle.OWNER_AWAY}
         return [key for key, obstacle in self.open.items() if obstacle in hopeless]
+
+
+@dataclass(frozen=True)
+class Standing:
+    """What is known about the owner of a claim, and how long its silence has to last before absence is proved.
+
+    ``may_live`` is False when it is proved dead, or was silent for long; ``elsewhere`` when nothing can prove it dead.
+    """
+
+    may_live: bool
+    quiet: timedelta
+    elsewhere: bool = False
 
 
 class Reconciler:
     """Settles doubts of one gateway; keeps what earlier passes of this process showed.
 
-    ``alive`` tells whether a claim's owner may still live (False only when it is proved dead), ``quiet`` gives the
-    quiet period for either case; ``absent_after`` accepts time as proof where there is no witness.
+    ``standing`` judges the owner of a claim; ``absent_after`` accepts time as proof where there is no witness.
     """
 
     def __init__(
@@ -79,15 +91,13 @@ class Reconciler:
         services: Services,
         gateway: str,
         *,
-        alive: Callable[[str], bool],
-        quiet: Callable[[bool], timedelta],
+        standing: Callable[[str], Standing],
         absent_after: timedelta | None = None,
     ) -> None:
         self._services = services
         self._ledger: Ledger = services.ledger.ledger
         self._gateway = gateway
-        self._alive = alive
-        self._quiet = quiet
+        self._standing = standing
         self._absent_after = absent_after
         self._lookout = Lookout(services, gateway)
         self._clean: dict[str, int] = defaultdict(int)  # attempt -> clean passes in a row
@@ -128,7 +138,7 @@ class Reconciler:
     async def _doubts(self, campaign_ids: Iterable[int]) -> list[Doubt]:
         def read() -> list[Doubt]:
             found: list[Doubt] = []
-            owners: dict[str, bool] = {}
+            owners: dict[str, Standing] = {}
             for campaign_id in campaign_ids:
                 campaign = self._ledger.queries.campaign(campaign_id)
                 if campaign.gateway != self._gateway:
@@ -137,9 +147,10 @@ class Reconciler:
                 for row in self._ledger.queries.in_doubt(campaign_id):
                     key = f"{self._ledger.id}.{campaign_id}.{row.row}"
                     if row.claimed_by not in owners:
-                        owners[row.claimed_by] = self._alive(row.claimed_by)
-                    alive = owners[row.claimed_by]
-                    found.append(Doubt(campaign, row, key, row.in_doubt_at + self._quiet(alive), alive))
+                        owners[row.claimed_by] = self._standing(row.claimed_by)
+                    owner = owners[row.claimed_by]
+                    quiet_until = row.in_doubt_at + owner.quiet
+                    found.append(Doubt(campaign, row, key, quiet_until, owner.may_live, owner.elsewhere))
             # who was tried first is found first, so that identical rows settle one to one
             return sorted(found, key=lambda doubt: doubt.row.attempt_started_at)
 
@@ -162,7 +173,7 @@ class Reconciler:
 
     def _weakness(self, doubt: Doubt, seen: Pass) -> Obstacle | None:
         if doubt.owner_alive and doubt.row.error_detail == CLAIM_EXPIRED:
-            return Obstacle.OWNER_ALIVE
+            return Obstacle.OWNER_AWAY if doubt.owner_elsewhere else Obstacle.OWNER_ALIVE
         if self._is_foreign(doubt, seen):
             return Obstacle.FOREIGN
         if seen.unreadable:

@@ -29,7 +29,7 @@ from pydantic import SecretStr
 from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.gateway.models import Route, SendRequest
 from dispatcher.ledger import Ledger, NewCampaign, RowState, Totals, to_micros
-from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
 from jobs.sender import EmbeddedSender
 
@@ -99,11 +99,14 @@ def engine(url: str, rows: int, folder: Path) -> float:
     gateway = Gateway(GatewayConfig(url, SecretStr("simulator")))
     services = Services(LedgerThread(ledger), gateway, PaceOff(), clock, owner="benchmark")
     reconciler = Reconciler(
-        services, "benchmark", alive=lambda owner: True, quiet=lambda alive: timedelta(seconds=300)
+        services, "benchmark", standing=lambda owner: Standing(may_live=True, quiet=timedelta(seconds=300))
     )
     stop = threading.Event()
     started = time.perf_counter()
-    with EmbeddedSender(services, reconciler, stop.is_set, gateway.aclose, guard=timedelta(days=7)) as sender:
+    guard = timedelta(days=7)
+    with EmbeddedSender(
+        services, reconciler, stop.is_set, gateway.aclose, gateway="benchmark", guard=guard
+    ) as sender:
         while (counts := ledger.queries.counts(campaign_id)).get(RowState.ACCEPTED, 0) < rows:
             assert sender.failure is None, sender.failure
             assert not counts.get(RowState.IN_DOUBT), counts

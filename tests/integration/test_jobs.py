@@ -24,9 +24,9 @@ from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.gateway.simulator import Fault, Faults, Simulator, SimulatorConfig, SimulatorThread
 from dispatcher.ledger import ROW_COLUMNS, CampaignState, Ledger, NewCampaign, RowState, Totals
 from dispatcher.sending.dispatch import LaneEnd, LaneLimits
-from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
-from jobs.actors import declare_reconcile, declare_send_lane
+from jobs.actors import declare_send_lane
 from jobs.board import LocalBoard
 from jobs.broker import embedded_broker
 from jobs.sender import EmbeddedSender
@@ -122,8 +122,7 @@ class House:
         reconciler = Reconciler(
             services,
             "here",
-            alive=lambda owner: True,
-            quiet=lambda alive: timedelta(0),
+            standing=lambda owner: Standing(may_live=True, quiet=timedelta(0)),
             absent_after=timedelta(0),
         )
         try:
@@ -132,6 +131,7 @@ class House:
                 reconciler,
                 lambda: False,
                 client.aclose,
+                gateway="here",
                 guard=timedelta(days=7),
                 limits=LaneLimits(slice_seconds=slices),
             ) as sender:
@@ -165,8 +165,7 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
 @pytest.mark.parametrize(
     "error", [RuntimeError("x"), Unreachable("ledger_locked"), TimeoutError(), KeyError("x")]
 )
-@pytest.mark.parametrize("actor", ["lane", "reconcile"])
-def test_no_exception_leaves_an_actor(actor: str, error: Exception) -> None:
+def test_no_exception_leaves_an_actor(error: Exception) -> None:
     heard: list[tuple[int, BaseException]] = []
     runs: list[int] = []
     broker = embedded_broker()
@@ -181,9 +180,8 @@ def test_no_exception_leaves_an_actor(actor: str, error: Exception) -> None:
         heard.append((campaign, found))
 
     enqueue_lane = declare_send_lane(broker, LocalBoard(), fail, on_bug)
-    enqueue_reconcile = declare_reconcile(broker, fail, on_bug)
     with EmbeddedWorker(broker, close):
-        enqueue_lane(7, 0) if actor == "lane" else enqueue_reconcile(7)
+        enqueue_lane(7, 0)
         wait_until(lambda: heard)
     assert heard == [(7, error)]
     assert runs == [7]  # the broker does not run it again

@@ -265,7 +265,14 @@ def lanes_of(stage: Any) -> Lanes:
     def failed(campaign_id: int, error: BaseException) -> None:
         raise error
 
-    return Lanes(stage.services(), lambda: stage.stop, failed, guard=timedelta(days=7), limits=LaneLimits())
+    return Lanes(
+        stage.services(),
+        lambda: stage.stop,
+        failed,
+        gateway="sandbox",
+        guard=timedelta(days=7),
+        limits=LaneLimits(),
+    )
 
 
 def test_no_lane_starts_while_a_stop_of_the_account_could_not_be_written(stage: Any) -> None:

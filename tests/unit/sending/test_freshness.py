@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.ledger import RowState
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.freshness import STILL, has_to_be_screened_again
 
@@ -51,3 +52,11 @@ def test_screened_again_is_screened(stage: Any) -> None:
     assert stage.ledger.campaigns.start_sending(campaign, later)
     assert not has_to_be_screened_again(stage.ledger, campaign, later + timedelta(hours=23))
     assert has_to_be_screened_again(stage.ledger, campaign, later + timedelta(hours=25))
+
+
+def test_where_nothing_is_left_to_send_nothing_is_left_to_screen(stage: Any) -> None:
+    campaign = stage.campaign(1)
+    deadline = stage.now + timedelta(minutes=1)
+    stage.ledger.rows.claim(campaign, owner="o", token="t", limit=1, deadline=deadline, now=stage.now)
+    assert stage.counts(campaign) == {RowState.SENDING: 1}
+    assert not has_to_be_screened_again(stage.ledger, campaign, stage.now + 3 * DAY)

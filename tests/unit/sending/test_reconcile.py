@@ -19,7 +19,7 @@ from dispatcher.gateway.models import EchoedCallback, EchoedOptions
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import Accepted, CampaignState, Decided, DeliveryReport, RowState
 from dispatcher.sending.listing import PAGE, Paging, walk
-from dispatcher.sending.reconcile import DISTURBED_PASSES, Obstacle, Outlook, Reconciler
+from dispatcher.sending.reconcile import DISTURBED_PASSES, Obstacle, Outlook, Reconciler, Standing
 
 C, R, Ob = CampaignState, RowState, Obstacle
 LOST = Verdict(Outcome.IN_DOUBT, detail="no answer in time")
@@ -27,10 +27,16 @@ QUIET = timedelta(seconds=60)
 
 
 def reconciler(
-    stage: Any, *, absent_after: timedelta | None = None, alive: bool = False, **other: Any
+    stage: Any,
+    *,
+    absent_after: timedelta | None = None,
+    alive: bool = False,
+    elsewhere: bool = False,
+    quiet: timedelta = QUIET,
+    gateway: str = "sandbox",
 ) -> Reconciler:
-    values = {"alive": lambda owner: alive, "quiet": lambda alive: QUIET, "absent_after": absent_after}
-    return Reconciler(stage.services(), other.pop("gateway", "sandbox"), **{**values, **other})
+    standing = Standing(may_live=alive, quiet=quiet, elsewhere=elsewhere)
+    return Reconciler(stage.services(), gateway, standing=lambda owner: standing, absent_after=absent_after)
 
 
 def lose(stage: Any, *texts: str, arrived: bool, rows: Any = 30, **campaign: Any) -> int:
@@ -320,6 +326,8 @@ def test_a_claim_whose_owner_lives_and_has_not_spoken_is_not_overtaken(stage: An
     stage.run(stage.lane(campaign).run())
     stage.clock.elapsed += 300.0
     assert obstacles(steps(stage, reconciler(stage, alive=True), campaign)[-1]) == [Ob.OWNER_ALIVE]
+    away = steps(stage, reconciler(stage, alive=True, elsewhere=True), campaign)[-1]
+    assert (obstacles(away), away.stuck) == ([Ob.OWNER_AWAY], [])
     assert [each.absent for each in steps(stage, reconciler(stage, alive=False), campaign)] == [0, 1]
 
 
@@ -435,7 +443,7 @@ def test_a_witness_is_called_only_after_the_deadline(stage: Any) -> None:
     campaign = lose(stage, "Hello 2", arrived=False, rows=1, account="acme")
     stage.gateway.lists_dry_runs = True
     (doubt,) = stage.ledger.queries.in_doubt(campaign)
-    work = reconciler(stage, quiet=lambda alive: timedelta(seconds=1))
+    work = reconciler(stage, quiet=timedelta(seconds=1))
     stage.clock.elapsed += 5.0
     (outlook,) = steps(stage, work, campaign, 1)
     assert obstacles(outlook) == [Ob.QUIET]

@@ -23,7 +23,7 @@ from dispatcher.gateway.models import Message
 from dispatcher.ledger import CampaignState, Decided, DeliveryReport, RowState
 from dispatcher.ledger.states import FINAL_ROWS, SENT
 from dispatcher.sending.dispatch import LaneEnd, LaneLimits
-from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.reconcile import Reconciler, Standing
 from tests.unit.sending.answers import NOT_SENT, REFUSED, TIMEOUT
 
 R, C = RowState, CampaignState
@@ -68,9 +68,12 @@ class Sending(RuleBasedStateMachine):
         return Reconciler(
             self.stage.services(),
             "sandbox",
-            alive=lambda owner: owner not in self.dead,
-            quiet=lambda alive: timedelta(seconds=300 if alive else 60),
+            standing=self.standing,
         )
+
+    def standing(self, owner: str) -> Standing:
+        alive = owner not in self.dead
+        return Standing(may_live=alive, quiet=timedelta(seconds=300 if alive else 60))
 
     async def answer(self, sent: Any) -> Any:
         if sent.dry_run:  # reconcile calls for a witness
