@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 
-from sqlalchemy import delete, insert, or_, select
+from sqlalchemy import delete, or_, select
 
-from dispatcher.ledger.campaigns import before, locked, move
+from dispatcher.ledger.campaigns import all_locked, before, move
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.schema import campaigns, gateways, halts
 from dispatcher.ledger.states import CampaignState
+from dispatcher.ledger.upsert import insert_into
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -38,16 +39,16 @@ class Halts:
         chosen = [gateways.c.name == gateway, campaigns.c.state.in_(before(CampaignState.HALTED))]
         if account is not None:
             chosen.append(or_(campaigns.c.account.is_(None), campaigns.c.account == account))
-        query = select(campaigns.c.id).join(gateways, gateways.c.id == campaigns.c.gateway_id).where(*chosen)
         with self._database.write() as connection:
-            stopped = list(connection.execute(query.order_by(campaigns.c.id)).scalars())
-            for campaign_id in stopped:
-                move(connection, locked(connection, campaign_id), CampaignState.HALTED, reason, now)
+            # a campaign that was cancelled while its lock was waited for is none of these any more
+            stopped = []
+            for campaign in all_locked(connection, *chosen):
+                move(connection, campaign, CampaignState.HALTED, reason, now)
+                stopped.append(campaign.id)
+            stop = insert_into(connection, halts).values(gateway=gateway, account=account or "")
+            news = {"reason": reason, "at": now}
             connection.execute(
-                delete(halts).where(halts.c.gateway == gateway, halts.c.account == (account or ""))
-            )
-            connection.execute(
-                insert(halts).values(gateway=gateway, account=account or "", reason=reason, at=now)
+                stop.values(news).on_conflict_do_update(index_elements=[*halts.primary_key], set_=news)
             )
             note(connection, "account_stopped", now, gateway=gateway, reason=reason, campaigns=stopped)
         return stopped

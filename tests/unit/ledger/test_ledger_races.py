@@ -1,0 +1,108 @@
+"""Two processes at one ledger at once: on a server nobody waits for the one writer, so every look may be old."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
+from datetime import timedelta
+from typing import Any
+
+import psycopg
+import pytest
+
+from dispatcher.ledger import CampaignState, Ledger
+from tests.servers.postgres import PostgresServer
+
+C = CampaignState
+TOGETHER = 4
+
+
+@contextmanager
+def meanwhile(desk: Any, sql: str, *values: Any) -> Iterator[Callable[[Callable[[], Any]], Future[Any]]]:
+    """Another process has executed ``sql`` and not committed yet; it does once what was started waits for it."""
+    url = desk.ledger.url.replace("postgresql+psycopg:", "postgresql:")
+    with psycopg.connect(url) as other, ThreadPoolExecutor(1) as thread:
+        other.execute(sql, values)
+        started: list[Future[Any]] = []
+
+        def start(work: Callable[[], Any]) -> Future[Any]:
+            started.append(thread.submit(work))
+            return started[0]
+
+        yield start
+        while not started[0].done() and not waits_for_a_lock(desk):
+            pass
+        other.commit()
+
+
+def waits_for_a_lock(desk: Any) -> bool:
+    return bool(
+        desk.raw(
+            "SELECT 1 FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND datname = current_database()"
+        )
+    )
+
+
+def at_once(url: str, work: Callable[[Ledger, int], Any]) -> list[Any]:
+    """What ``work`` gave or raised in each of several processes' places, all started together."""
+    together = threading.Barrier(TOGETHER)
+
+    def one(number: int) -> Any:
+        ledger = Ledger.open(url)
+        together.wait(30)
+        try:
+            return work(ledger, number)
+        except Exception as error:  # noqa: BLE001 - the test looks at it
+            return error
+        finally:
+            ledger.dispose()
+
+    with ThreadPoolExecutor(TOGETHER) as threads:
+        return list(threads.map(one, range(TOGETHER)))
+
+
+@pytest.fixture
+def server_desk(postgres: PostgresServer, template: str, new_desk: Any) -> Iterator[Any]:
+    name = postgres.new_database(template)
+    ledger = Ledger.open(postgres.url(name))
+    yield new_desk(ledger)
+    ledger.dispose()
+    postgres.drop_database(name)
+
+
+@pytest.mark.parametrize("meanwhile_state", [C.CANCELLED, C.FINISHED, C.PAUSED])
+def test_a_stop_of_the_account_is_kept_whatever_a_campaign_does_meanwhile(
+    server_desk: Any, meanwhile_state: CampaignState
+) -> None:
+    desk = server_desk
+    first, second = desk.campaign(desk.rows(2)), desk.campaign(desk.rows(2))
+    with meanwhile(desk, "UPDATE campaigns SET state = %s WHERE id = %s", meanwhile_state, first) as start:
+        stopping = start(lambda: desk.ledger.halts.stop("sandbox", "me", "blocklisted", desk.now))
+    moves = meanwhile_state is C.PAUSED
+    assert stopping.result(timeout=30) == ([first, second] if moves else [second])
+    assert [stop.reason for stop in desk.ledger.halts.in_force("sandbox", "me")] == ["blocklisted"]
+    assert desk.ledger.queries.campaign(first).state is (C.HALTED if moves else meanwhile_state)
+    assert desk.ledger.queries.campaign(second).state is C.HALTED
+
+
+def test_stops_that_arrive_at_once_are_one_stop(ledger_url: str, desk: Any) -> None:
+    campaigns = [desk.campaign(desk.rows(1)) for _ in range(5)]
+    for round_ in range(5):
+        answers = at_once(
+            ledger_url,
+            lambda ledger, n, r=round_: ledger.halts.stop("sandbox", "me", f"{r}.{n}", desk.now),
+        )
+        assert sorted(campaign for answer in answers for campaign in answer) == campaigns
+        (stop,) = desk.ledger.halts.in_force("sandbox", "me")
+        assert stop.reason in {f"{round_}.{n}" for n in range(TOGETHER)}
+        assert desk.ledger.halts.lift("sandbox", "me", "anna", desk.now)
+        assert all(desk.ledger.campaigns.resume(campaign, desk.now) for campaign in campaigns)
+
+
+def test_a_stop_again_replaces_the_reason(desk: Any) -> None:
+    desk.ledger.halts.stop("sandbox", None, "first", desk.now)
+    desk.ledger.halts.stop("sandbox", None, "second", desk.now + timedelta(hours=1))
+    (stop,) = desk.ledger.halts.in_force()
+    assert (stop.account, stop.reason, stop.at) == (None, "second", desk.now + timedelta(hours=1))
