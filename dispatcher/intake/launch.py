@@ -26,10 +26,10 @@ from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
-from dispatcher.intake.tidying import tidy
+from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.report.files import check_folder
-from dispatcher.sending.freshness import has_to_be_screened_again
+from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.preflight import Mode, PreflightChoice
 from dispatcher.sending.stops import Stop
 
@@ -56,11 +56,11 @@ class Launch:
         """
         file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
         identity = identify(request.plan)
-        self._let_it_be_screened(self._open_campaign(identity))
-        self._tidy()
-        campaign = self._open_campaign(identity)
         if request.dry_run:
-            return self._dry_run(request, identity, campaign)
+            discard_dead_plans(self._ledger, self._house.owners, self._house.clock.now())
+            return self._dry_run(request, identity, self._open_campaign(identity))
+        self._tidy(self._open_campaign(identity))
+        campaign = self._open_campaign(identity)
         if campaign is None:
             check_folder(request.report_dir or request.plan.file.resolve().parent)
             campaign = bring_in(self._house, self._watcher, request, identity)
@@ -70,8 +70,7 @@ class Launch:
 
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
-        self._let_it_be_screened(self._ledger.queries.campaign(request.campaign_id))
-        self._tidy()
+        self._tidy(self._ledger.queries.campaign(request.campaign_id))
         campaign = self._ledger.queries.campaign(request.campaign_id)
         if campaign.gateway != self._house.gateway:
             raise UsageError("campaign_other_gateway", found=campaign.gateway, gateway=self._house.gateway)
@@ -81,19 +80,16 @@ class Launch:
         campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
 
-    def _tidy(self) -> None:
-        tidy(self._ledger, self._house.owners, self._house.clock.now())
-
     def _open_campaign(self, identity: FileIdentity) -> CampaignView | None:
         find = self._ledger.queries.open_campaign_for
         return find(identity.sha256, identity.fingerprint, self._house.gateway)
 
-    def _let_it_be_screened(self, campaign: CampaignView | None) -> None:
+    def _tidy(self, campaign: CampaignView | None) -> None:
         """One that lay still for a day does not go on where it was: what the gateway forbids may have changed."""
         now = self._house.clock.now()
-        mine = campaign is not None and campaign.gateway == self._house.gateway
-        if campaign and mine and has_to_be_screened_again(self._ledger, campaign.id, now):
-            self._ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))
+        if campaign is not None and campaign.gateway == self._house.gateway:
+            let_it_be_screened(self._ledger, campaign.id, now)
+        tidy(self._ledger, self._house.owners, now)
 
     def _pick_up(
         self, campaign: CampaignView, max_cost: Decimal | None, report_dir: Path | None

@@ -4,13 +4,22 @@ from __future__ import annotations
 
 from datetime import datetime
 
-from dispatcher.ledger import Ledger
+from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.owners import Owners
 
 
 def tidy(ledger: Ledger, owners: Owners, now: datetime) -> None:
     """Discard the half-loaded plans of dead processes, put their open claims in doubt, and forget them."""
-    ledger.loading.discard_unfinished_loads(now, owners.is_gone)
+    discard_dead_plans(ledger, owners, now)
+    # before their rows are written about, which looks like somebody at work on them
+    for campaign in ledger.queries.campaigns_in(CampaignState.SENDING):
+        let_it_be_screened(ledger, campaign.id, now)
     ledger.rows.doubt_dead(owners.is_gone, now)
     owners.forget_dead()
     ledger.rows.doubt_expired(now)
+
+
+def discard_dead_plans(ledger: Ledger, owners: Owners, now: datetime) -> None:
+    """Discard the half-loaded plans of dead processes; no other campaign is touched."""
+    ledger.loading.discard_unfinished_loads(now, owners.is_gone)

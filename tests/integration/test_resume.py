@@ -199,25 +199,42 @@ def test_a_new_list_of_forbidden_words_counts_for_what_a_killed_run_left(
     assert all(row["text"] in row["sms_reason"] for row in refused)  # which text it is about
 
 
-@pytest.mark.parametrize("how", ["run", "resume"])
-def test_what_lay_still_for_days_is_screened_again_before_it_goes_on(
-    cli: Cli, gateway: GatewayOutside, rows: Rows, how: str
-) -> None:
+@pytest.fixture
+def lying_still(cli: Cli, gateway: GatewayOutside, rows: Rows) -> None:
+    """The campaign of ``a.csv``, killed in the middle two days ago."""
     running = cli.start("run", "a.csv", "--yes", *SLOWLY)
     running.when(lambda: len(gateway.accepted()) >= 3)
     running.process.kill()
     running.process.wait()
     age(cli.ledger, timedelta(days=2))
 
-    def dry_runs() -> int:
-        return sum(message.dry_run for message in gateway.received())
 
-    before = dry_runs()
-    done = cli.json(*(("run", "a.csv") if how == "run" else ("resume", "1")), "--yes", "--no-wait")
+def dry_runs(gateway: GatewayOutside) -> int:
+    """How many were asked for."""
+    return sum(message.dry_run for message in gateway.received())
+
+
+@pytest.mark.usefixtures("lying_still")
+@pytest.mark.parametrize("how", ["run", "resume", "reconcile and run"])
+def test_what_lay_still_for_days_is_screened_again_before_it_goes_on(
+    cli: Cli, gateway: GatewayOutside, rows: Rows, how: str
+) -> None:
+    if how.startswith("reconcile"):
+        assert cli("reconcile", "1", "--no-wait").code in (0, 1)
+    before = dry_runs(gateway)
+    done = cli.json(*(("resume", "1") if how == "resume" else ("run", "a.csv")), "--yes", "--no-wait")
     assert done["campaign"] == 1
-    assert dry_runs() > before
+    assert dry_runs(gateway) > before
     assert done["counts"].get("accepted", 0) + done["counts"].get("in_doubt", 0) == 40
     assert gateway.sends() <= once_each(rows)
+
+
+@pytest.mark.usefixtures("lying_still")
+def test_a_dry_run_leaves_a_campaign_that_lay_still_where_it_is(cli: Cli) -> None:
+    before = cli.json("status", "1")
+    assert before["state"] == "sending"
+    assert cli.json("run", "a.csv", "--dry-run")["campaign"] == 1
+    assert cli.json("status", "1") == before
 
 
 def age(ledger: Path, by: timedelta) -> None:

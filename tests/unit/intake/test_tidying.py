@@ -8,7 +8,7 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.intake.tidying import tidy
+from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, ClaimRequest, Ledger, NewCampaign, RowState
 from dispatcher.sending.owners import OwnerLock, Owners
 from tests.unit.loaded import load_campaign, loadable_row
@@ -31,9 +31,9 @@ def loading_of(ledger: Ledger, owner: str) -> int:
     return ledger.loading.create_campaign(new, NOW)
 
 
-def claimed_by(ledger: Ledger, owner: str) -> int:
-    """A campaign whose only row ``owner`` is sending."""
-    campaign = load_campaign(ledger, 1, [loadable_row(2)], NOW)
+def claimed_by(ledger: Ledger, owner: str, ready: int = 0) -> int:
+    """A campaign of which ``owner`` is sending a row, and so many are ready."""
+    campaign = load_campaign(ledger, 1, [loadable_row(2 + n) for n in range(1 + ready)], NOW)
     ledger.campaigns.begin_preflight(campaign, NOW)
     ledger.campaigns.start_sending(campaign, NOW)
     request = ClaimRequest(owner=owner, token="t", limit=1, deadline=NOW + timedelta(minutes=1), now=NOW)
@@ -85,3 +85,26 @@ def test_a_claim_is_doubted_when_its_deadline_has_passed_whoever_has_it(
     campaign = claimed_by(ledger, "elsewhere")
     tidy(ledger, owners, NOW + timedelta(minutes=2))
     assert ledger.queries.counts(campaign) == {RowState.IN_DOUBT: 1}
+
+
+@pytest.mark.parametrize(("lay_still", "paused"), [(timedelta(hours=23), False), (timedelta(days=2), True)])
+def test_what_is_tidied_up_in_a_campaign_is_no_sign_that_somebody_sends_it(
+    ledger: Ledger, tmp_path: Path, lay_still: timedelta, paused: bool
+) -> None:
+    owners = Owners(ledger, tmp_path / "owners", timedelta(minutes=5))
+    campaign = claimed_by(ledger, "killed", ready=1)
+    now = NOW + lay_still
+    tidy(ledger, owners, now)
+    found = ledger.queries.campaign(campaign)
+    assert ledger.queries.counts(campaign) == {RowState.IN_DOUBT: 1, RowState.READY: 1}
+    expected = (CampaignState.PAUSED, "screened_long_ago") if paused else (CampaignState.SENDING, None)
+    assert (found.state, found.state_reason) == expected
+
+
+def test_the_dead_plans_can_be_discarded_alone(ledger: Ledger, tmp_path: Path) -> None:
+    owners = Owners(ledger, tmp_path / "owners", timedelta(minutes=5))
+    plan, campaign = loading_of(ledger, "killed"), claimed_by(ledger, "killed", ready=1)
+    before = ledger.queries.campaign(campaign)
+    discard_dead_plans(ledger, owners, NOW + timedelta(days=2))
+    assert plan not in {each.id for each in ledger.queries.campaigns()}
+    assert ledger.queries.campaign(campaign) == before

@@ -29,7 +29,8 @@ def test_a_campaign_whose_process_died_is_screened_again_after_a_day(
 
 
 def test_a_campaign_that_somebody_sends_goes_on_however_long_it_takes(stage: Any) -> None:
-    campaign = stage.campaign(300)
+    later = stage.row(400, due_at=stage.now + 9 * DAY)
+    campaign = stage.campaign([*(stage.row(2 + n) for n in range(300)), later])
     stage.pace.rate = 1 / 300
     asked: list[bool] = []
     stage.gateway.answering = lambda sent: asked.append(
