@@ -53,7 +53,7 @@ class Sweep:
             return False
         now = self._ledger.now(self._clock.now())
         self._leave_what_lay_still(now)
-        self._ledger.campaigns.wake_due(now)
+        self._ledger.campaigns.wake_due(self._gateway, now)
         self._ledger.rows.doubt_dead(self._gone, now)
         self._ledger.rows.doubt_expired(now)
         workers = self._workers()

@@ -127,8 +127,8 @@ class Campaigns:
             state: CampaignState = new or campaign.state
             return state
 
-    def wake_due(self, now: datetime) -> list[int]:
-        """Set waiting campaigns going that have a due row and no stop; returns their ids.
+    def wake_due(self, gateway: str, now: datetime) -> list[int]:
+        """Set waiting campaigns of the gateway going that have a due row and no stop; returns their ids.
 
         Only those that wait for due times: a campaign that waits for a window is woken by whoever knows
         windows.
@@ -136,7 +136,7 @@ class Campaigns:
         ready = exists().where(rows.c.campaign_id == campaigns.c.id, is_ready(), rows.c.due_at <= now)
         waiting = and_(campaigns.c.state == C.WAITING, campaigns.c.state_reason == "due_times")
         with self._database.write() as connection:
-            found = list(connection.execute(_LOCKED.where(waiting, ready)))
+            found = all_locked(connection, gateways.c.name == gateway, waiting, ready)
             woken = [campaign for campaign in found if not campaign.halted]
             for campaign in woken:
                 move(connection, campaign, C.SENDING, None, now)
