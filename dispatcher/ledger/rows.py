@@ -102,15 +102,14 @@ class Rows:
         return done
 
     def release(self, campaign_id: int, tokens: Iterable[str], now: datetime) -> int:
-        """Rows still SENDING under ``tokens`` go back to ready.
+        """Unsettled rows under ``tokens`` go back to ready; returns how many.
 
-        Only for the owner of the tokens, who knows that nothing of them left; returns how many rows went
-        back.
+        Only for the owner of the tokens, who knows that nothing of them left: also where their deadline has
+        passed meanwhile and they are in doubt.
         """
         wanted = (
             rows.c.campaign_id == campaign_id,
             is_unsettled(),
-            rows.c.state == R.SENDING,
             rows.c.attempt_token.in_(list(tokens)),
         )
         with self._database.write() as connection:

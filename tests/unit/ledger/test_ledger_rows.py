@@ -275,6 +275,20 @@ def test_release_gives_back_and_does_not_burn_the_attempt(desk: Any) -> None:
     assert desk.claim(campaign, "b") == [3, 4]
 
 
+def test_release_gives_back_what_became_doubtful_meanwhile(desk: Any) -> None:
+    """The server was away for longer than the claims' deadline; their owner still knows that nothing left."""
+    campaign = desk.campaign(desk.rows(3))
+    desk.claim(campaign, "a", 2)
+    desk.now += timedelta(minutes=5)
+    assert desk.ledger.rows.doubt_expired(desk.now) == {campaign: 2}
+    assert desk.ledger.rows.release(campaign, ["a"], desk.now) == 2
+    assert desk.ledger.queries.counts(campaign) == {R.READY: 3}
+    assert desk.raw("SELECT attempts, reason, error_detail FROM rows WHERE row = 2") == [(0, None, None)]
+    assert desk.ledger.rows.release(campaign, ["a"], desk.now) == 0
+    desk.check_counters(campaign)
+    assert desk.claim(campaign, "b") == [2, 3, 4]
+
+
 def test_a_token_is_used_once(desk: Any) -> None:
     campaign = desk.campaign(desk.rows(1))
     desk.claim(campaign, "a")
