@@ -110,7 +110,7 @@ class Launch:
         file stays where it is.
         """
         campaign = interrupted or bring_in(self._house, self._watcher, request, identity)
-        keep = interrupted is not None
+        discarded = False
         try:
             if interrupted:
                 self._watcher.going_on(interrupted)
@@ -121,23 +121,26 @@ class Launch:
             self._tell_other_texts(campaign)
             counts = self._ledger.queries.counts(campaign.id)
             ended = self._ledger.queries.campaign(campaign.id)
-        except Halted as error:
-            # a message that may have been sent after all must not be forgotten, or it is sent again
-            keep = keep or error.params.get("stop") is Stop.NOT_ECHOED
-            raise
         finally:
-            if not keep:
-                self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
+            if not interrupted:
+                discarded = self._discard(campaign)
         return Landing(
             campaign=ended,
             counts=counts,
             report=None,
             seconds=self._seconds(),
             dry_run=True,
-            discarded=not keep,
+            discarded=discarded,
             forbidden=screened.forbidden,
             other_texts=self._other_texts,
         )
+
+    def _discard(self, campaign: CampaignView) -> bool:
+        """Forget it, unless some message was sent after all, by a gateway that ignores dry runs: it would go twice."""
+        discarded = self._ledger.loading.discard_campaign(campaign.id, self._house.clock.now())
+        if not discarded:
+            self._step_back(campaign)
+        return discarded
 
     def _go_on(
         self,

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import json
 import os
 import subprocess
 import sys
+import threading
 from collections import Counter
 from collections.abc import Callable
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from shutil import copyfile
 from typing import Any
@@ -322,6 +325,45 @@ def test_a_dry_run_that_the_gateway_stops_leaves_nothing_behind(
     ended = cli("run", "three.csv", "-n", "--json", DISPATCHER_TOKEN="another-token")
     assert (ended.code, ended.error["code"]) == (4, "preflight_token_refused")
     assert cli.json("status")["campaigns"] == []
+
+
+class IgnoresDryRuns(BaseHTTPRequestHandler):
+    """A gateway that sends whatever it is asked to try, and says ``also`` about the message."""
+
+    protocol_version = "HTTP/1.1"
+    also: dict[str, Any] = {}  # noqa: RUF012 - each test has a class of its own
+
+    def do_POST(self) -> None:
+        asked = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
+        message = {"id": "m1", "recipient": asked["recipient"], "message": asked["message"], "price": 0.05}
+        body = json.dumps({"data": {**message, **self.also}}).encode()
+        self.send_response(201)
+        self.send_header("Content-Type", "application/json")
+        self.send_header("Content-Length", str(len(body)))
+        self.end_headers()
+        self.wfile.write(body)
+
+    def log_message(self, *_: Any) -> None:
+        """Quietly."""
+
+
+@pytest.mark.parametrize(
+    ("also", "code", "reason"),
+    [({}, "preflight_not_echoed", None), ({"blocklisted": True}, "preflight_halted", "account_blocklisted")],
+)
+def test_what_a_dry_run_has_sent_is_not_forgotten(
+    cli: Cli, three: list[tuple[str, str]], also: dict[str, Any], code: str, reason: str | None
+) -> None:
+    handler = type("Handler", (IgnoresDryRuns,), {"also": also})
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        threading.Thread(target=server.serve_forever, daemon=True).start()
+        gateway = {"DISPATCHER_GATEWAY": f"http://127.0.0.1:{server.server_port}", "DISPATCHER_TOKEN": TOKEN}
+        ended = cli("run", "three.csv", "--dry-run", "--json", **gateway)
+        server.shutdown()
+    assert (ended.code, ended.error["code"]) == (4, code)
+    (kept,) = cli.json("status")["campaigns"]
+    assert (kept["state"], kept["reason"]) == ("halted", reason or code)
+    assert kept["counts"]["accepted"] == 1
 
 
 def test_the_cap_holds_before_anything_is_sent_and_can_be_raised(cli: Cli) -> None:
