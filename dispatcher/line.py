@@ -21,7 +21,7 @@ from dispatcher.sending.owners import OwnerLock, Owners
 from dispatcher.sending.pacing import SharedPace, ThreadedPace
 from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, SystemClock
-from dispatcher.settings import GatewayKind, Target
+from dispatcher.settings import GatewayKind, Target, masked
 from jobs.pacing import RedisPace
 
 if TYPE_CHECKING:
@@ -46,7 +46,18 @@ class Line:
         self.owners = _owners(application, ledger)
         self.owner = _register(application, ledger, self.owners.place, role, stack)
         self._config = _gateway_config(application, target, stack)
+        self._agree_on_pace()
         self._pace = _pace(application, target.name, stack)
+
+    def _agree_on_pace(self) -> None:
+        """Two paces would be twice the limit: who is set up otherwise than those at work does not start."""
+        settings, now = self._application.settings, self._application.now()
+        mine = masked(settings.broker) if self._application.distributed else "sqlite"
+        others = [p.owner for p in self._ledger.processes.all() if p.owner != self.owner.id]
+        alone = all(self.owners.is_gone(each) or self.owners.is_silent(each, now) for each in others)
+        theirs = self._ledger.agreement("pace").reach(mine, replace=alone)
+        if theirs != mine:
+            raise UsageError("settings_other_pace", found=mine, pace=theirs)
 
     def open(self) -> tuple[Services, Gateway]:
         """New services; close the gateway on the loop that used it, and the services' ledger thread."""

@@ -13,6 +13,7 @@ from typing import Self
 from sqlalchemy import select
 
 from dispatcher.errors import Unreachable
+from dispatcher.ledger.agreement import Agreement
 from dispatcher.ledger.campaigns import Campaigns
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
@@ -96,6 +97,10 @@ class Ledger:
     def leader(self, work: str) -> Leader:
         """The lead of ``work`` among the processes of this ledger, not taken yet."""
         return Leader(self._database, work)
+
+    def agreement(self, name: str) -> Agreement:
+        """A value that all processes of this ledger must share."""
+        return Agreement(self._database, name)
 
     def now(self, now: datetime) -> datetime:
         """The time by the ledger's clock: a server's own, by which its claims are dated, else ``now``."""

@@ -190,6 +190,20 @@ def test_other_pairs_are_refused(cluster: Cluster, cli: Cli, tmp_path: Path) -> 
         assert (ended.code, ended.error["code"]) == (2, "settings_pairing")
 
 
+def test_who_would_keep_another_limit_does_not_start_beside_the_others(
+    cluster: Cluster, cli: Cli, gateway: GatewayOutside, valkey: ValkeyServer
+) -> None:
+    write_rows(cli.folder / "a.csv", people(3))
+    worker = cluster.worker()
+    elsewhere = {"DISPATCHER_BROKER": valkey.url((cluster.redis_database + 1) % 16)}
+    ended = cli("run", "a.csv", "--yes", "--json", **elsewhere)
+    assert (ended.code, ended.error["code"]) == (2, "settings_other_pace")
+    assert gateway.received() == []
+    assert worker.signal(signal.SIGTERM).ended().code == 0
+    moved = cluster.worker(**elsewhere)
+    assert moved.signal(signal.SIGTERM).ended().code == 0
+
+
 def test_the_simulator_inside_is_refused(cluster: Cluster, cli: Cli) -> None:
     ended = cli("worker", "--json", DISPATCHER_GATEWAY="simulator")
     assert (ended.code, ended.error["code"]) == (2, "settings_simulator_shared")
