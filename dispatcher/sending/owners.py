@@ -10,6 +10,8 @@ from __future__ import annotations
 import os
 import secrets
 import socket
+import time
+from collections.abc import Callable
 from contextlib import suppress
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -19,6 +21,10 @@ from filelock import FileLock, Timeout
 
 from dispatcher.ledger import Ledger
 from dispatcher.ledger.processes import Process
+
+LEAST_SILENCE = timedelta(seconds=60)  # signs of life come every few seconds; a server may be late with some
+NAME_LENGTH = 16
+NAMING_SECONDS, NAMING_LOOKS = 0.05, 40
 
 
 class OwnerLock:
@@ -44,13 +50,14 @@ class OwnerLock:
 class Owners:
     """The registered processes of a ledger, as far as they can be judged from the folder of locks ``folder``.
 
-    A process of another place cannot be proved dead.  It is *silent* when it gave no sign of life for ``silence``.
+    A process of another place cannot be proved dead.  It is *silent* when it gave no sign of life for ``silence``,
+    and a minute at least.
     """
 
     def __init__(self, ledger: Ledger, folder: Path, silence: timedelta) -> None:
         self._ledger = ledger
         self._place = place_of(folder)
-        self._silence = silence
+        self._silence = max(silence, LEAST_SILENCE)
 
     def is_gone(self, owner: str) -> bool:
         """True when the process is proved dead, or left in order and is not registered any more.
@@ -95,7 +102,7 @@ class Owners:
         return lock is not None and self._is_here(process) and is_dead(Path(lock))
 
 
-def place_of(folder: Path) -> str:
+def place_of(folder: Path, wait: Callable[[float], None] = time.sleep) -> str:
     """The name of a folder of locks, for whoever sees this very folder: the host's, and one written into it once.
 
     Containers and machines may share a host's name, and machines may share a folder; only both together are a place
@@ -104,12 +111,41 @@ def place_of(folder: Path) -> str:
     folder.mkdir(mode=0o700, parents=True, exist_ok=True)
     mark = folder / "place"
     if not mark.exists():
-        draft = folder / f"{secrets.token_hex(8)}.place"
-        draft.write_text(secrets.token_hex(8), encoding="ascii")
-        with suppress(FileExistsError):
-            os.link(draft, mark)  # whole or not at all, and never twice
+        _name(mark)
+    for _ in range(NAMING_LOOKS):
+        if name := _name_in(mark):
+            break
+        wait(NAMING_SECONDS)
+    else:  # whoever was to write it died between two lines of _name
+        name = _new_name()
+        mark.write_text(name, encoding="ascii")
+    return f"{socket.gethostname()}/{name}"
+
+
+def _name(mark: Path) -> None:
+    """Whole or not at all, and never twice; where there are no hard links (exFAT, some shares), never twice."""
+    name = _new_name()
+    draft = mark.with_name(f"{secrets.token_hex(8)}.place")
+    draft.write_text(name, encoding="ascii")
+    try:
+        os.link(draft, mark)
+    except FileExistsError:
+        pass
+    except OSError:
+        with suppress(FileExistsError), mark.open("x", encoding="ascii") as file:
+            file.write(name)
+    finally:
         draft.unlink()
-    return f"{socket.gethostname()}/{mark.read_text(encoding='ascii')}"
+
+
+def _name_in(mark: Path) -> str | None:
+    """The name, once it is all there."""
+    text = mark.read_text(encoding="ascii")
+    return text if len(text) == NAME_LENGTH else None
+
+
+def _new_name() -> str:
+    return secrets.token_hex(NAME_LENGTH // 2)
 
 
 def is_dead(lock_path: Path) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import subprocess
@@ -126,6 +127,41 @@ def test_processes_that_name_a_place_at_once_agree(tmp_path: Path) -> None:
     assert len(names) == 1
 
 
+def test_where_there_are_no_hard_links_a_place_has_a_name_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def refused(*_: object) -> None:
+        raise OSError(errno.EOPNOTSUPP, "no hard links here")
+
+    monkeypatch.setattr(os, "link", refused)
+    with ThreadPoolExecutor(8) as threads:
+        names = set(threads.map(place_of, [tmp_path / "owners"] * 32))
+    assert len(names) == 1
+    assert not names.pop().endswith("/")
+    assert [path.name for path in (tmp_path / "owners").iterdir()] == ["place"]
+
+
+def test_who_comes_while_a_place_gets_its_name_waits_for_it(tmp_path: Path) -> None:
+    mark = tmp_path / "place"
+    mark.touch()
+    waited: list[float] = []
+
+    def wait(seconds: float) -> None:
+        waited.append(seconds)
+        if len(waited) == 3:
+            mark.write_text("ab" * 8, encoding="ascii")
+
+    assert place_of(tmp_path, wait).endswith("/" + "ab" * 8)
+    assert len(waited) == 3
+
+
+def test_who_died_while_naming_a_place_leaves_it_to_be_named(tmp_path: Path) -> None:
+    (tmp_path / "place").touch()
+    first = place_of(tmp_path, lambda seconds: None)
+    assert len(first.rpartition("/")[2]) == 16
+    assert place_of(tmp_path) == first
+
+
 def test_only_a_lock_of_this_place_proves_anything(ledger: Ledger, tmp_path: Path) -> None:
     here = tmp_path / "here"
     owners = Owners(ledger, here, timedelta(minutes=5))
@@ -151,3 +187,12 @@ def test_who_is_elsewhere_is_silent_after_a_while(ledger: Ledger, tmp_path: Path
     assert not owners.is_silent("elsewhere", NOW + timedelta(minutes=8))
     for other in ("here", "never registered"):
         assert not owners.is_silent(other, NOW + timedelta(days=1))
+
+
+@pytest.mark.parametrize(("asked", "seconds"), [(1, 60), (60, 60), (300, 300)])
+def test_silence_is_never_quick(ledger: Ledger, tmp_path: Path, asked: int, seconds: int) -> None:
+    """Signs of life come every few seconds, and a loaded server may be late with some of them."""
+    owners = Owners(ledger, tmp_path / "here", timedelta(seconds=asked))
+    register(ledger, "elsewhere", None, "another/place")
+    assert not owners.is_silent("elsewhere", NOW + timedelta(seconds=seconds))
+    assert owners.is_silent("elsewhere", NOW + timedelta(seconds=seconds + 1))
