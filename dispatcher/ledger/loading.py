@@ -9,7 +9,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Connection, CursorResult, delete, func, insert, select, update
+from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.campaigns import locked, move
@@ -18,6 +18,7 @@ from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import ROW_COLUMNS, NewCampaign, Totals
 from dispatcher.ledger.schema import campaign_counts, campaigns, events, gateways, rows
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, ROW_STARTS, CampaignState, RowState
+from dispatcher.ledger.upsert import insert_into
 
 CHUNK = 2_000
 _STATE, _PARTS, _DUE_AT = (ROW_COLUMNS.index(name) for name in ("state", "parts", "due_at"))
@@ -41,10 +42,9 @@ class Loading:
         money = {"committed_cost": Decimal(0), "actual_cost": Decimal(0)}
         with self._database.write() as connection:
             gateway_id = _gateway(connection, name)
-            _refuse_twin(connection, new, gateway_id)
             values |= {"gateway_id": gateway_id, "state": CampaignState.LOADING, **zero, **money}
-            result = connection.execute(insert(campaigns).values(created_at=now, updated_at=now, **values))
-            campaign_id = _new_id(result)
+            values |= {"created_at": now, "updated_at": now}
+            campaign_id = _insert(connection, new, gateway_id, values)
             counts = [{"campaign_id": campaign_id, "state": state, "n": 0, "parts": 0} for state in RowState]
             connection.execute(insert(campaign_counts), counts)
             note(connection, "created", now, campaign_id=campaign_id)
@@ -131,15 +131,21 @@ class Loading:
 
 
 def _gateway(connection: Connection, name: str) -> int:
-    found = connection.execute(select(gateways.c.id).where(gateways.c.name == name)).scalar()
-    if found is not None:
-        return int(found)
-    return _new_id(connection.execute(insert(gateways).values(name=name)))
+    known = select(gateways.c.id).where(gateways.c.name == name)
+    found = connection.execute(known).scalar()
+    if found is None:
+        connection.execute(insert_into(connection, gateways).values(name=name).on_conflict_do_nothing())
+        found = connection.execute(known).scalar_one()
+    return int(found)
 
 
-def _new_id(result: CursorResult[Any]) -> int:
-    key: Any = result.inserted_primary_key
-    return int(key[0])
+def _insert(connection: Connection, new: NewCampaign, gateway_id: int, values: dict[str, Any]) -> int:
+    statement = insert_into(connection, campaigns).values(values).on_conflict_do_nothing()
+    campaign_id: int | None = None
+    while campaign_id is None:  # a twin may come after the look, and be over before the next one
+        _refuse_twin(connection, new, gateway_id)
+        campaign_id = connection.execute(statement.returning(campaigns.c.id)).scalar()
+    return campaign_id
 
 
 def _refuse_twin(connection: Connection, new: NewCampaign, gateway_id: int) -> None:

@@ -7,10 +7,11 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import Select, delete, func, insert, select
+from sqlalchemy import Select, delete, func, select
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import opt_outs
+from dispatcher.ledger.upsert import insert_into
 
 CHUNK = 1_000
 
@@ -39,8 +40,9 @@ class OptOuts:
                 there = set(connection.execute(_among(chunk)).scalars())
                 new = [{"recipient": r, "added_at": now, "source": source} for r in chunk if r not in there]
                 if new:
-                    connection.execute(insert(opt_outs), new)
-                added += len(new)
+                    # another process may add the same ones at this moment
+                    insert = insert_into(connection, opt_outs).on_conflict_do_nothing()
+                    added += len(connection.execute(insert.returning(opt_outs.c.recipient), new).all())
         return added
 
     def remove(self, recipients: Iterable[str]) -> int:

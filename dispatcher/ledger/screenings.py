@@ -8,15 +8,18 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TypeVar
 
-from sqlalchemy import delete, func, insert, select, tuple_
+from sqlalchemy import delete, func, select
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import is_ready, rows, screenings
 from dispatcher.ledger.states import RowState
+from dispatcher.ledger.upsert import insert_into
 
 T = TypeVar("T")
 CHUNK = 500
 Key = tuple[str, str | None, bytes]
+_KEY = ("text_hash", "gateway", "account", "route", "sender")
+_ANSWER = ("outcome", "parts", "encoding", "price", "seen_at")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -60,15 +63,13 @@ class Screenings:
     def record(self, gateway: str, account: str, seen: Sequence[Screening]) -> None:
         """Remember; a newer answer for the same text replaces the older one."""
         newest = {each.key: each for each in seen}
-        for chunk in _chunks(list(newest.values())):
+        # in one order everywhere: two processes that remember the same texts never wait for each other
+        for chunk in _chunks(sorted(newest.values(), key=lambda each: (each.text_hash, *_names(each)))):
             values = [_values(gateway, account, each) for each in chunk]
-            keys = [(each.route, each.sender or "", each.text_hash) for each in chunk]
-            same = tuple_(screenings.c.route, screenings.c.sender, screenings.c.text_hash).in_(keys)
-            hashes = screenings.c.text_hash.in_([each.text_hash for each in chunk])
-            mine = (screenings.c.gateway == gateway, screenings.c.account == account)
             with self._database.write() as connection:
-                connection.execute(delete(screenings).where(hashes, same, *mine))
-                connection.execute(insert(screenings), values)
+                new = insert_into(connection, screenings)
+                answer = {name: new.excluded[name] for name in _ANSWER}
+                connection.execute(new.on_conflict_do_update(index_elements=_KEY, set_=answer), values)
 
     def known(
         self, gateway: str, account: str, since: datetime, keys: Iterable[Key]
@@ -159,6 +160,10 @@ class Screenings:
         )
         with self._database.read() as connection:
             return [(r.row, r.recipient) for r in connection.execute(query.order_by(rows.c.row).limit(limit))]
+
+
+def _names(seen: Screening) -> tuple[str, str]:
+    return seen.route, seen.sender or ""
 
 
 def _values(gateway: str, account: str, seen: Screening) -> dict[str, object]:

@@ -6,17 +6,22 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
+from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
 import psycopg
 import pytest
 
-from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.errors import UsageError
+from dispatcher.ledger import CampaignState, Ledger, NewCampaign, OptOut, Screening, to_instant
 from tests.servers.postgres import PostgresServer
 
 C = CampaignState
 TOGETHER = 4
+NEW = NewCampaign(
+    name="n", file_name="f.csv", file_sha256="ab", gateway="sandbox", fingerprint="f", owner="o"
+)
 
 
 @contextmanager
@@ -122,3 +127,69 @@ def test_waking_and_stopping_never_wait_for_each_other(server_desk: Any) -> None
         free = desk.raw("SELECT id FROM campaigns ORDER BY id FOR UPDATE SKIP LOCKED")
     assert [campaign for (campaign,) in free] == campaigns[1:]
     assert waking.result(timeout=30) == campaigns
+
+
+def screening(desk: Any, outcome: str, number: int = 1) -> Screening:
+    return Screening(
+        route="IT", sender=None, text_hash=bytes([number]) * 32, outcome=outcome, seen_at=desk.now
+    )
+
+
+def test_the_same_text_screened_by_two_at_once_is_remembered_once(server_desk: Any) -> None:
+    desk, memory = server_desk, server_desk.ledger.screenings
+    theirs = (
+        "INSERT INTO screenings (gateway, account, route, sender, text_hash, outcome, seen_at) "
+        "VALUES ('sandbox', 'me', 'IT', '', %s, 'passed', %s)"
+    )
+    mine = [screening(desk, "passed", 2), screening(desk, "forbidden_text", 1)]
+    with meanwhile(desk, theirs, bytes([1]) * 32, to_instant(desk.now)) as start:
+        recording = start(lambda: memory.record("sandbox", "me", mine))
+    recording.result(timeout=30)
+    known = memory.known("sandbox", "me", desk.now, [each.key for each in mine])
+    assert {key[2][0]: each.outcome for key, each in known.items()} == {1: "forbidden_text", 2: "passed"}
+
+
+def test_screenings_recorded_at_once_in_any_order(ledger_url: str, desk: Any) -> None:
+    seen = [screening(desk, "passed", number) for number in range(200)]
+
+    def record(ledger: Ledger, number: int) -> None:
+        ledger.screenings.record("sandbox", "me", seen[number * 50 :] + seen[: number * 50][::-1])
+
+    assert at_once(ledger_url, record) == [None] * TOGETHER
+    assert desk.raw("SELECT count(*) FROM screenings") == [(200,)]
+
+
+def test_a_gateway_that_another_launch_writes_down_meanwhile(server_desk: Any) -> None:
+    desk, loading = server_desk, server_desk.ledger.loading
+    with meanwhile(desk, "INSERT INTO gateways (name) VALUES ('sandbox')") as start:
+        creating = start(lambda: loading.create_campaign(NEW, desk.now))
+    campaign = creating.result(timeout=30)
+    assert desk.ledger.queries.campaign(campaign).gateway == "sandbox"
+
+
+def test_the_same_file_launched_twice_at_once_is_refused(server_desk: Any) -> None:
+    desk, loading = server_desk, server_desk.ledger.loading
+    twin = loading.create_campaign(replace(NEW, fingerprint="other"), desk.now)
+    with meanwhile(desk, "UPDATE campaigns SET fingerprint = 'f' WHERE id = %s", twin) as start:
+        creating = start(lambda: loading.create_campaign(NEW, desk.now))
+    with pytest.raises(UsageError, match="ledger_same_file_open") as caught:
+        creating.result(timeout=30)
+    assert (caught.value.file, caught.value.found) == ("f.csv", str(twin))
+
+
+def test_launches_of_one_file_at_once_are_one_campaign(ledger_url: str, desk: Any) -> None:
+    answers = at_once(ledger_url, lambda ledger, n: ledger.loading.create_campaign(NEW, desk.now))
+    (campaign,) = [answer for answer in answers if isinstance(answer, int)]
+    refused = [answer for answer in answers if isinstance(answer, UsageError)]
+    assert [error.found for error in refused] == [str(campaign)] * (TOGETHER - 1)
+
+
+def test_a_number_that_another_process_opts_out_meanwhile(server_desk: Any) -> None:
+    desk, lists = server_desk, server_desk.ledger.opt_outs
+    numbers = ["+393331200001", "+393331200002"]
+    theirs = "INSERT INTO opt_outs (recipient, added_at, source) VALUES (%s, %s, 'theirs')"
+    with meanwhile(desk, theirs, numbers[0], to_instant(desk.now)) as start:
+        adding = start(lambda: lists.add(numbers, "mine", desk.now + timedelta(hours=1)))
+    assert adding.result(timeout=30) == 1
+    first, _ = lists.all()
+    assert first == OptOut(recipient=numbers[0], added_at=desk.now, source="theirs")
