@@ -100,7 +100,8 @@ class Screener:
         after = text.first_row - 1
         while (found := await self._next_row(text, after)) is not None:
             row, recipient = found
-            started = self._services.clock.now()
+            # should it be sent for real, this is when the attempt began: by the clock that dates the others
+            started = await self._services.now()
             verdict = await self._ask(text, recipient)
             if verdict.message is not None and not verdict.message.is_dry_run:
                 dry_run = DryRun(row, recipient, text.route, text.text, started)
@@ -124,10 +125,15 @@ class Screener:
         """Remember what was screened, when it is so much; nothing is remembered of an account nobody named."""
         if len(self._fresh) < at_least:
             return
-        fresh, self._fresh = self._fresh, []
-        if self.account is not None:
-            record = self._ledger.screenings.record
+        fresh, self._fresh = self._fresh, []  # what comes meanwhile is another time's
+        if self.account is None:
+            return
+        record = self._ledger.screenings.record
+        try:
             await self._services.ledger(record, self._campaign.gateway, self.account, fresh)
+        except BaseException:
+            self._fresh[:0] = fresh  # the ledger was busy, or away: next time
+            raise
 
     async def _learn_account(self, message: Message) -> None:
         """The first answer tells whose token this is; it must be the campaign's account, and stays so."""
@@ -147,7 +153,7 @@ class Screener:
 
     async def _record_sent(self, dry_run: DryRun, message: Message) -> None:
         """It did not come back as a dry run: the gateway says that it has a message, and so does the ledger."""
-        ledger, campaign, now = self._services.ledger, self._campaign.id, self._services.clock.now()
+        ledger, campaign, now = self._services.ledger, self._campaign.id, await self._services.now()
         if message.username is not None:
             await ledger(self._ledger.campaigns.set_account, campaign, message.username, now)
         answer = accepted(dry_run, secrets.token_hex(8), message, now)
