@@ -68,7 +68,7 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
         gateway=target.name,
         default_region=application.settings.default_region,
         clock=line.clock,
-        owner=line.owner.id,
+        owner=line.owner,
         owners=line.owners,
         inputs=application.folder / "inputs",
         book=application.price_book(),

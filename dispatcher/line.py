@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-import logging
-import os
-import threading
+import secrets
 import time
-from collections.abc import AsyncIterator, Callable, Iterator
-from contextlib import ExitStack, asynccontextmanager, contextmanager, suppress
-from datetime import datetime, timedelta
+from collections.abc import AsyncIterator
+from contextlib import ExitStack, asynccontextmanager
+from datetime import timedelta
+from functools import partial
 from typing import TYPE_CHECKING
 
-from dispatcher.errors import DispatcherError, UsageError
+from dispatcher.errors import UsageError
 from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
 from dispatcher.ledger import Ledger
 from dispatcher.ledger.database import create_file
 from dispatcher.ledger.pace import SqlitePace
-from dispatcher.sending.owners import OwnerLock, Owners
+from dispatcher.presence import BEAT_SECONDS, Presence, present
 from dispatcher.sending.pacing import SharedPace, ThreadedPace
 from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, SystemClock
@@ -27,8 +26,6 @@ from jobs.pacing import RedisPace
 if TYPE_CHECKING:
     from dispatcher.application import Application
 
-BEAT_SECONDS = 5.0
-log = logging.getLogger(__name__)
 # on top of the request time-out, for a claim whose owner is proved dead
 QUIET_AFTER_DEATH = timedelta(seconds=30)
 
@@ -43,21 +40,11 @@ class Line:
         self._ledger = ledger
         self._target = target
         self.clock = SystemClock()
-        self.owners = _owners(application, ledger)
-        self.owner = _register(application, ledger, self.owners.place, role, stack)
+        presence = stack.enter_context(present(application, ledger, role))
+        self.owners, self.owner = presence.owners, presence.owner
         self._config = _gateway_config(application, target, stack)
-        self._agree_on_pace()
-        self._pace = _pace(application, target.name, stack)
-
-    def _agree_on_pace(self) -> None:
-        """Two paces would be twice the limit: who is set up otherwise than those at work does not start."""
-        settings, now = self._application.settings, self._application.now()
-        mine = masked(settings.broker) if self._application.distributed else "sqlite"
-        others = [p.owner for p in self._ledger.processes.all() if p.owner != self.owner.id]
-        alone = all(self.owners.is_gone(each) or self.owners.is_silent(each, now) for each in others)
-        theirs = self._ledger.agreement("pace").reach(mine, replace=alone)
-        if theirs != mine:
-            raise UsageError("settings_other_pace", found=mine, pace=theirs)
+        self._pace = ThreadedPace(_shared_pace(application, ledger, presence, stack), target.name)
+        stack.callback(self._pace.close)
 
     def open(self) -> tuple[Services, Gateway]:
         """New services; close the gateway on the loop that used it, and the services' ledger thread."""
@@ -67,7 +54,7 @@ class Line:
             gateway=gateway,
             pace=self._pace,
             clock=self.clock,
-            owner=self.owner.id,
+            owner=self.owner,
             request_timeout=self._config.timeout,
             callback_url=self._application.settings.callback_url,
         )
@@ -125,65 +112,35 @@ def _gateway_config(application: Application, target: Target, stack: ExitStack) 
     )
 
 
-def _pace(application: Application, key: str, stack: ExitStack) -> ThreadedPace:
-    """The global limit, where every process of the ledger finds it."""
-    limit = application.settings.rate_per_minute
-    shared: SharedPace
-    if application.distributed:
-        url = application.settings.broker
-        shared = RedisPace(url, limit_per_minute=limit, clock=time.time, monotonic=time.monotonic)
-    else:
-        shared = SqlitePace(application.folder / "pace.db", limit_per_minute=limit, clock=time.time)
-    pace = ThreadedPace(shared, key)
-    stack.callback(pace.close)
+def _shared_pace(
+    application: Application, ledger: Ledger, presence: Presence, stack: ExitStack
+) -> SharedPace:
+    """The global limit, where every process of the ledger finds it.
+
+    UsageError when those at work find it elsewhere: two limits would be twice the limit.
+    """
+    limit, agreement = application.settings.rate_per_minute, ledger.agreement("pace")
+    if not application.distributed:
+        agreement.reach("sqlite", replace=True)  # the file lies beside the ledger: there is no other
+        return SqlitePace(application.folder / "pace.db", limit_per_minute=limit, clock=time.time)
+    url = application.settings.broker
+    pace = RedisPace(url, limit_per_minute=limit, clock=time.time, monotonic=time.monotonic)
+    alone = presence.is_alone()
+    name = _server_name(pace, patient=not alone)
+    if name is None and alone:
+        pace.call_server(secrets.token_hex(8))
+        name = pace.server_name()
+    if name is None or agreement.reach(name, replace=alone) != name:
+        pace.close()
+        raise UsageError("settings_other_pace", found=masked(url))
+    # a server that lost everything is called by its name again
+    stack.enter_context(presence.beating(partial(pace.call_server, name)))
     return pace
 
 
-def _owners(application: Application, ledger: Ledger) -> Owners:
-    silence = timedelta(seconds=application.settings.quiet_seconds)
-    return Owners(ledger, application.folder / "owners", silence)
-
-
-def _register(application: Application, ledger: Ledger, place: str, role: str, stack: ExitStack) -> OwnerLock:
-    """This process as an owner of claims, alive for as long as its lock is held; elsewhere its beats say so."""
-    owner = stack.enter_context(OwnerLock(application.folder / "owners"))
-
-    def register() -> None:
-        ledger.processes.register(
-            owner.id, pid=os.getpid(), host=place, role=role, lock_path=str(owner.path), now=application.now()
-        )
-
-    register()
-    stack.callback(_forget, ledger, owner.id)
-    if application.distributed:
-        stack.enter_context(_beating(ledger, owner.id, application.now, register))
-    return owner
-
-
-def _forget(ledger: Ledger, owner: str) -> None:
-    with suppress(DispatcherError):  # a lock that is gone, or silence, says the same later
-        ledger.processes.forget(owner)
-
-
-@contextmanager
-def _beating(
-    ledger: Ledger, owner: str, now: Callable[[], datetime], register: Callable[[], None]
-) -> Iterator[None]:
-    """Signs of life while the block lasts: processes of other machines cannot see this one's lock."""
-    over = threading.Event()
-
-    def beat() -> None:
-        while not over.wait(BEAT_SECONDS):
-            try:
-                if not ledger.processes.seen(owner, now()):
-                    register()  # somebody took it for dead
-            except Exception as error:  # noqa: BLE001 - a thread that ends would make a living process silent
-                log.warning("no sign of life could be given: %s", type(error).__name__)
-
-    thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
-    thread.start()
-    try:
-        yield
-    finally:
-        over.set()
-        thread.join(timeout=BEAT_SECONDS)
+def _server_name(pace: RedisPace, *, patient: bool) -> str | None:
+    """One that was emptied while others work gets its name again with their next sign of life."""
+    until = time.monotonic() + (3 * BEAT_SECONDS if patient else 0.0)
+    while (name := pace.server_name()) is None and time.monotonic() < until:
+        time.sleep(0.2)
+    return name

@@ -9,6 +9,7 @@ after the last slot that anybody can still hold.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import TypeVar
 
 import redis
 
@@ -17,9 +18,12 @@ from dispatcher.ledger.pace import MAX_SLOW_DOWN, ROUNDING, Reservation, interva
 from dispatcher.settings import masked
 from jobs.broker import connect
 
+T = TypeVar("T")
+
 ANSWER_SECONDS = 1.0  # an answer later than this is none
 WORTH_SECONDS = 0.3  # slots of an answer that took longer would start too late: they are given up
 PREFIX = "dispatcher:pace:"
+SERVER = "dispatcher:server"
 
 # A run id cannot come back; a server's own clock can, so a shared time too far ahead is no shared time either.
 _SHARED = """
@@ -104,16 +108,28 @@ class RedisPace:
         """Nobody gets a slot before ``until`` (at most an hour ahead); an earlier block is never shortened."""
         self._ask(self._slow_down, key, max(0.0, until - self._clock()))
 
+    def server_name(self) -> str | None:
+        """What the server was called by :meth:`call_server`; None for a new or emptied one.  Errors: Unreachable."""
+        found = self._answer(lambda: self._client.get(SERVER))
+        return found.decode() if isinstance(found, bytes) else None
+
+    def call_server(self, name: str) -> None:
+        """Give the server a name, unless it has one: it may be known by many addresses.  Errors: Unreachable."""
+        self._answer(lambda: self._client.set(SERVER, name, nx=True))
+
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
     def _ask(self, script: Callable[..., object], key: str, argument: float) -> tuple[int, float]:
         arguments = [self.interval, self.reach, MAX_SLOW_DOWN, ROUNDING, argument]
+        answer = self._answer(lambda: script(keys=[PREFIX + key], args=arguments))
+        return (int(answer[0]), float(answer[1])) if isinstance(answer, list) else (0, 0.0)
+
+    def _answer(self, ask: Callable[[], T]) -> T:
         try:
-            answer = script(keys=[PREFIX + key], args=arguments)
+            return ask()
         except redis.RedisError as error:
             raise Unreachable(
                 "pace_server_unreachable", file=self._place, found=type(error).__name__
             ) from error
-        return (int(answer[0]), float(answer[1])) if isinstance(answer, list) else (0, 0.0)

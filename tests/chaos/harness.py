@@ -92,6 +92,11 @@ class Battlefield:
         """The ledger's file."""
         return self.folder / "ledger" / "ledger.db"
 
+    @property
+    def ledger_url(self) -> str:
+        """Where the ledger is."""
+        return self.settings.get("DISPATCHER_LEDGER", f"sqlite:///{self.ledger_path}")
+
     def file(self, name: str, rows: int, first: int = 0) -> Path:
         """A campaign of ``rows`` plainly fictional numbers and :data:`TEXTS` different texts."""
         path = self.folder / name
@@ -101,20 +106,27 @@ class Battlefield:
 
     def start(self, file: Path, **options: Any) -> subprocess.Popen[bytes]:
         """A sender of its own process group for ``file``."""
+        return self.launch([*self.command, str(file), "--yes", "--json"], file.stem, **options)
+
+    def launch(
+        self, command: Sequence[str], name: str, env: Mapping[str, str] | None = None, **options: Any
+    ) -> subprocess.Popen[bytes]:
+        """A process of its own process group; what it prints is added to the log ``name``."""
         environment = {
             **{name: value for name, value in os.environ.items() if not name.startswith("DISPATCHER_")},
             "DISPATCHER_GATEWAY": self.simulator.url,
             "DISPATCHER_TOKEN": "simulator",
-            "DISPATCHER_LEDGER": f"sqlite:///{self.ledger_path}",
+            "DISPATCHER_LEDGER": self.ledger_url,
             "DISPATCHER_RATE_PER_MINUTE": str(self.rate_per_minute),
             "DISPATCHER_QUIET_SECONDS": str(self.quiet_seconds),
             "TMPDIR": str(self.folder),
             "PYTHONPATH": str(Path(__file__).resolve().parents[2]),
             **self.settings,
+            **(env or {}),
         }
-        with (self.folder / f"{file.stem}.log").open("ab") as log:
+        with (self.folder / f"{name}.log").open("ab") as log:
             return subprocess.Popen(
-                [*self.command, str(file), "--yes", "--json"],
+                command,
                 cwd=self.folder,
                 env=environment,
                 stdout=log,
@@ -235,7 +247,7 @@ def until(condition: Callable[[], bool], seconds: float) -> bool:
 
 @contextmanager
 def _ledger(field: Battlefield) -> Iterator[Ledger | None]:
-    ledger = Ledger.open_existing(f"sqlite:///{field.ledger_path}")
+    ledger = Ledger.open_existing(field.ledger_url)
     try:
         yield ledger
     finally:

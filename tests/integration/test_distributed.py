@@ -21,6 +21,7 @@ from tests.integration.processes import (
     write_rows,
 )
 from tests.servers.postgres import PostgresServer
+from tests.servers.proxy import Proxy
 from tests.servers.valkey import ValkeyServer
 
 
@@ -195,13 +196,17 @@ def test_who_would_keep_another_limit_does_not_start_beside_the_others(
 ) -> None:
     write_rows(cli.folder / "a.csv", people(3))
     worker = cluster.worker()
-    elsewhere = {"DISPATCHER_BROKER": valkey.url((cluster.redis_database + 1) % 16)}
-    ended = cli("run", "a.csv", "--yes", "--json", **elsewhere)
-    assert (ended.code, ended.error["code"]) == (2, "settings_other_pace")
-    assert gateway.received() == []
-    assert worker.signal(signal.SIGTERM).ended().code == 0
-    moved = cluster.worker(**elsewhere)
-    assert moved.signal(signal.SIGTERM).ended().code == 0
+    with ValkeyServer() as another:
+        elsewhere = {"DISPATCHER_BROKER": another.url()}
+        ended = cli("run", "a.csv", "--yes", "--json", **elsewhere)
+        assert (ended.code, ended.error["code"]) == (2, "settings_other_pace")
+        assert gateway.received() == []
+        with Proxy(valkey.port) as cable:  # the same server by another address
+            by_cable = {"DISPATCHER_BROKER": valkey.url(cluster.redis_database, cable.port)}
+            assert cli.json("run", "a.csv", "--yes", **by_cable)["counts"] == {"accepted": 3}
+        assert worker.signal(signal.SIGTERM).ended().code == 0
+        moved = cluster.worker(**elsewhere)
+        assert moved.signal(signal.SIGTERM).ended().code == 0
 
 
 def test_the_simulator_inside_is_refused(cluster: Cluster, cli: Cli) -> None:
