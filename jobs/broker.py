@@ -77,6 +77,17 @@ def connect(url: str, answer_seconds: float = ANSWER_SECONDS) -> redis.Redis:
         raise UsageError("settings_broker_url", found=masked(url)) from error
 
 
+def check(url: str) -> None:
+    """Nothing when the server answers; Unreachable when it does not, UsageError for a URL that is none."""
+    client = connect(url)
+    try:
+        client.ping()
+    except redis.RedisError as error:
+        raise unreachable(client, error) from error
+    finally:
+        client.close()
+
+
 @contextmanager
 def reachable(broker: Broker) -> Iterator[None]:
     """Unreachable for what a broker's server, if it has one, does not answer."""

@@ -19,7 +19,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "report", help="Write a campaign's report again. Example: dispatcher report 12 --report-dir /tmp"
     )(report)
-    app.command("health", help="Are ledger and settings usable? Example: dispatcher health")(health)
+    app.command("health", help="Are settings, ledger and queue usable? Example: dispatcher health")(health)
 
 
 def status(
@@ -73,7 +73,10 @@ def report(
 
 
 def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False) -> int:
-    """Opens the ledger, never creating one; exit code 5 when it does not answer."""
+    """Opens the ledger, never creating one, and asks the queue's server where there is one.
+
+    Exit code 5 when one of them does not answer.
+    """
     from dispatcher.application import Application
     from dispatcher.cli.session import configure
     from dispatcher.settings import masked
@@ -81,14 +84,22 @@ def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = Fa
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
         opened = application.existing_ledger()
+        queue = masked(configuration.settings.broker) if application.distributed else None
+        if queue is not None:
+            from jobs.broker import check
+
+            check(configuration.settings.broker)
         values = {
             "ok": True,
             "ledger": opened.url if opened else None,
             "ledger_id": opened.id if opened else None,
+            "queue": queue,
         }
         if opened is None:
             output.tell("health.no_ledger", ledger=masked(configuration.settings.ledger))
         else:
             output.tell("health.ok", ledger=opened.url)
+        if queue is not None:
+            output.tell("health.queue", queue=queue)
         output.result(values)
     return 0

@@ -4,13 +4,18 @@ from __future__ import annotations
 
 import json
 import signal
+import socket
 import sys
 from datetime import datetime
+from pathlib import Path
 
 import httpx
 import pytest
 
+from tests.integration.cluster import new_cluster
 from tests.integration.processes import TOKEN, Cli, GatewayOutside, number, once_each, people, write_rows
+from tests.servers.postgres import PostgresServer
+from tests.servers.valkey import ValkeyServer
 
 SECRET = "s3cret-of-the-callback"
 POST = {"Authorization": f"Bearer {TOKEN}"}
@@ -149,3 +154,20 @@ def test_what_is_written_down_is_for_its_owner_only(cli: Cli) -> None:
     for path in cli.ledger.parent.rglob("*"):
         rights = path.stat().st_mode & 0o777
         assert rights & 0o077 == 0, (path, oct(rights))
+
+
+def test_health_of_a_cluster(
+    tmp_path: Path, cli: Cli, postgres: PostgresServer, valkey: ValkeyServer
+) -> None:
+    cluster = new_cluster(tmp_path, cli, postgres, valkey)
+    healthy = cli.json("health")
+    assert (healthy["code"], healthy["ok"], healthy["queue"]) == (0, True, cluster.env["DISPATCHER_BROKER"])
+    with socket.socket() as nobody:
+        nobody.bind(("127.0.0.1", 0))
+        away = nobody.getsockname()[1]
+        cut = cli.json("health", DISPATCHER_BROKER=f"redis://me:secret@127.0.0.1:{away}/0")
+        assert (cut["code"], cut["error"]["code"]) == (5, "broker_unreachable")
+        assert "secret" not in str(cut)
+        cut = cli.json("health", DISPATCHER_LEDGER=cluster.ledger_url(away))
+        assert cut["code"] == 5
+    postgres.drop_database(cluster.database)
