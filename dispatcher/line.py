@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import secrets
 import time
-from collections.abc import AsyncIterator
-from contextlib import ExitStack, asynccontextmanager
+from collections.abc import AsyncIterator, Iterator
+from contextlib import ExitStack, asynccontextmanager, contextmanager
 from datetime import timedelta
 from functools import partial
 from typing import TYPE_CHECKING
@@ -122,20 +122,35 @@ def _shared_pace(
     limit, agreement = application.settings.rate_per_minute, ledger.agreement("pace")
     if not application.distributed:
         agreement.reach("sqlite", replace=True)  # the file lies beside the ledger: there is no other
+        presence.register()
         return SqlitePace(application.folder / "pace.db", limit_per_minute=limit, clock=time.time)
     url = application.settings.broker
     pace = RedisPace(url, limit_per_minute=limit, clock=time.time, monotonic=time.monotonic)
-    alone = presence.is_alone()
-    name = _server_name(pace, patient=not alone)
-    if name is None and alone:
-        pace.call_server(secrets.token_hex(8))
-        name = pace.server_name()
-    if name is None or agreement.reach(name, replace=alone) != name:
-        pace.close()
-        raise UsageError("settings_other_pace", found=masked(url))
+    stack.callback(pace.close)
+    with _one_at_a_time(ledger):
+        alone = presence.is_alone()
+        name = _server_name(pace, patient=not alone)
+        if name is None and alone:
+            pace.call_server(secrets.token_hex(8))
+            name = pace.server_name()
+        if name is None or agreement.reach(name, replace=alone) != name:
+            raise UsageError("settings_other_pace", found=masked(url))
+        presence.register()
     # a server that lost everything is called by its name again
     stack.enter_context(presence.beating(partial(pace.call_server, name)))
     return pace
+
+
+@contextmanager
+def _one_at_a_time(ledger: Ledger) -> Iterator[None]:
+    """Two that begin at once must not both find nobody at work."""
+    turn = ledger.leader("beginning")
+    try:
+        while not turn.leads():
+            time.sleep(0.1)
+        yield
+    finally:
+        turn.resign()
 
 
 def _server_name(pace: RedisPace, *, patient: bool) -> str | None:

@@ -54,7 +54,7 @@ class Presence:
             self._ledger.processes.forget(self.owner)
 
     def is_alone(self) -> bool:
-        """Whether nobody else is known to be at work on this ledger."""
+        """Whether nobody is registered that may still be at work on this ledger."""
         now = self._application.now()
         others = [process.owner for process in self._ledger.processes.all() if process.owner != self.owner]
         return all(self.owners.is_gone(each) or self.owners.is_silent(each, now) for each in others)
@@ -84,10 +84,9 @@ class Presence:
 
 @contextmanager
 def present(application: Application, ledger: Ledger, role: str) -> Iterator[Presence]:
-    """``role``: what this process does: run, worker, ..."""
+    """To be registered by whoever asks, once it may work; ``role``: what it does: run, worker, ..."""
     with OwnerLock(application.folder / "owners") as lock:
         presence = Presence(application, ledger, lock, role)
-        presence.register()
         try:
             yield presence
         finally:
