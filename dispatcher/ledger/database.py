@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -74,6 +74,7 @@ class Database:
         if self.path:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
+        self._driver = self.engine.dialect.loaded_dbapi
         self._writer = self.engine.execution_options(ledger_write=True)
         self._identity = self._file_identity()
 
@@ -81,14 +82,18 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One write transaction: committed at the end, rolled back by any exception."""
         self.check_file()
-        with translated(self.place), self._writer.begin() as connection:
+        with self.translated(), self._writer.begin() as connection:
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One consistent view for reading."""
-        with translated(self.place), self.engine.connect() as connection:
+        with self.translated(), self.engine.connect() as connection:
             yield connection
+
+    def translated(self) -> AbstractContextManager[None]:
+        """No exception of the database's gets out of such a block, only errors of this program."""
+        return translated(self.place, self._driver)
 
     def ahead(self, connection: Connection, now: datetime) -> timedelta:
         """How far the ledger's clock is ahead of ``now``.

@@ -15,7 +15,6 @@ from sqlalchemy import Connection, text
 from sqlalchemy.exc import DBAPIError, SQLAlchemyError
 
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.failures import translated
 
 SILENCE = 15  # seconds after which the server gives the lock to somebody else
 
@@ -69,7 +68,7 @@ class Leader:
         return True
 
     def _leads_by_server(self) -> bool:
-        with translated(self._database.place):
+        with self._database.translated():
             connection = self._database.engine.connect().execution_options(isolation_level="AUTOCOMMIT")
             try:
                 leads = connection.execute(

@@ -197,6 +197,16 @@ def desk(ledger: Ledger) -> Desk:
     return Desk(ledger)
 
 
+@pytest.fixture
+def server_desk(postgres: PostgresServer, template: str) -> Iterator[Desk]:
+    """A desk at a ledger on a server, for what a file cannot do; the server's clock dates its claims."""
+    name = postgres.new_database(template)
+    ledger = Ledger.open(postgres.url(name))
+    yield Desk(ledger)
+    ledger.dispose()
+    postgres.drop_database(name)
+
+
 @pytest.fixture(scope="session")
 def refusals() -> tuple[type[Exception], ...]:
     """What a database raises when a statement would break a promise of the schema."""

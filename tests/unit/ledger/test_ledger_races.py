@@ -15,7 +15,6 @@ import pytest
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger import CampaignState, Ledger, NewCampaign, OptOut, Screening, to_instant
-from tests.servers.postgres import PostgresServer
 
 C = CampaignState
 TOGETHER = 4
@@ -66,15 +65,6 @@ def at_once(url: str, work: Callable[[Ledger, int], Any]) -> list[Any]:
 
     with ThreadPoolExecutor(TOGETHER) as threads:
         return list(threads.map(one, range(TOGETHER)))
-
-
-@pytest.fixture
-def server_desk(postgres: PostgresServer, template: str, new_desk: Any) -> Iterator[Any]:
-    name = postgres.new_database(template)
-    ledger = Ledger.open(postgres.url(name))
-    yield new_desk(ledger)
-    ledger.dispose()
-    postgres.drop_database(name)
 
 
 @pytest.mark.parametrize("meanwhile_state", [C.CANCELLED, C.FINISHED, C.PAUSED])
