@@ -7,7 +7,7 @@ twice), ``BEGIN IMMEDIATE`` for writes.  PostgreSQL takes the same statements.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -20,6 +20,8 @@ from dispatcher.errors import Unreachable, UsageError
 from dispatcher.ledger.failures import translated
 
 BUSY_SECONDS = 10.0
+# a server's default shows every statement another moment; a file in WAL mode keeps one by itself
+_ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
 
 def parse_url(url: str) -> URL:
@@ -75,6 +77,7 @@ class Database:
             event.listen(self.engine, "connect", _prepare)
             event.listen(self.engine, "begin", _begin)
         self._driver = self.engine.dialect.loaded_dbapi
+        self._reader = self.engine if self.path else self.engine.execution_options(**_ONE_MOMENT)
         self._writer = self.engine.execution_options(ledger_write=True)
         self._identity = self._file_identity()
 
@@ -87,8 +90,8 @@ class Database:
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
-        """One consistent view for reading."""
-        with self.translated(), self.engine.connect() as connection:
+        """One moment of the ledger, however many statements look at it; a server refuses to write there."""
+        with self.translated(), self._reader.connect() as connection:
             yield connection
 
     def translated(self) -> AbstractContextManager[None]:

@@ -12,8 +12,9 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
-from dispatcher.errors import UsageError
+from dispatcher.errors import Unreachable, UsageError
 from dispatcher.ledger import CampaignState, Ledger, NewCampaign, OptOut, Screening, to_instant
 
 C = CampaignState
@@ -183,3 +184,23 @@ def test_a_number_that_another_process_opts_out_meanwhile(server_desk: Any) -> N
     assert adding.result(timeout=30) == 1
     first, _ = lists.all()
     assert first == OptOut(recipient=numbers[0], added_at=desk.now, source="theirs")
+
+
+def test_a_read_sees_one_moment(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(2))
+    count = text("SELECT n FROM campaign_counts WHERE campaign_id = 1 AND state = 1")
+    with desk.ledger._database.read() as connection:
+        before = connection.execute(count).scalar()
+        assert desk.claim(campaign, "a") == [2, 3]
+        assert connection.execute(count).scalar() == before == 2
+    with desk.ledger._database.read() as connection:
+        assert connection.execute(count).scalar() == 0
+
+
+def test_a_server_lets_nobody_write_while_reading(server_desk: Any) -> None:
+    with (
+        pytest.raises(Unreachable, match="ledger_read_only"),
+        server_desk.ledger._database.read() as connection,
+    ):
+        connection.execute(text("DELETE FROM opt_outs"))
+    assert server_desk.ledger.opt_outs.add(["+393331234567"], "a call", server_desk.now) == 1
