@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.ledger import CampaignState, Ledger
 from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.owners import Owners
+
+# Nobody can prove a process of another machine dead, and its plan keeps the file from being run.  Nothing of a plan was
+# sent, so after so long on top of the silence it goes; a planner that lives after all ends with an error.
+PLANNING = timedelta(minutes=55)
 
 
 def tidy(ledger: Ledger, owners: Owners, now: datetime) -> None:
@@ -22,4 +26,8 @@ def tidy(ledger: Ledger, owners: Owners, now: datetime) -> None:
 
 def discard_dead_plans(ledger: Ledger, owners: Owners, now: datetime) -> None:
     """Discard the half-loaded plans of dead processes; no other campaign is touched."""
-    ledger.loading.discard_unfinished_loads(now, owners.is_gone)
+
+    def left(owner: str) -> bool:
+        return owners.is_gone(owner) or owners.is_silent(owner, now - PLANNING)
+
+    ledger.loading.discard_unfinished_loads(now, left)

@@ -108,3 +108,16 @@ def test_the_dead_plans_can_be_discarded_alone(ledger: Ledger, tmp_path: Path) -
     discard_dead_plans(ledger, owners, NOW + timedelta(days=2))
     assert plan not in {each.id for each in ledger.queries.campaigns()}
     assert ledger.queries.campaign(campaign) == before
+
+
+@pytest.mark.parametrize(("later", "discarded"), [(timedelta(minutes=30), False), (timedelta(hours=2), True)])
+def test_a_plan_of_another_machine_keeps_its_file_for_an_hour_at_most(
+    ledger: Ledger, tmp_path: Path, later: timedelta, discarded: bool
+) -> None:
+    owners = Owners(ledger, tmp_path / "owners", timedelta(minutes=5))
+    ledger.processes.register(
+        "elsewhere", pid=1, host="another machine", role="run", lock_path="/x.lock", now=NOW
+    )
+    plan = loading_of(ledger, "elsewhere")
+    discard_dead_plans(ledger, owners, NOW + later)
+    assert (plan not in {each.id for each in ledger.queries.campaigns()}) is discarded
