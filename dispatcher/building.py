@@ -6,18 +6,20 @@ import random
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
 from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.prices import Funds
-from dispatcher.errors import Unreachable
+from dispatcher.errors import Unreachable, UsageError
 from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.line import Line
 from dispatcher.report.write import ReportWritten
 from dispatcher.settings import choose_target
+from jobs.metrics import MeteredPace, MeteredSms, Metrics
 from jobs.queue import embedded_queue, redis_queue
 from jobs.sender import EmbeddedSender
 from jobs.service import Post, WorkerService
@@ -115,5 +117,19 @@ def build_worker(application: Application) -> Iterator[WorkerService]:
         post = Post(ledger=ledger, gateway=target.name, queue=queue, guard=guard, gone=line.owners.is_gone)
         parts, gateway = line.open()
         stack.callback(parts.ledger.close)
-        with WorkerService(parts, post, line.reconciler(parts), gateway.aclose) as service:
+        metrics = Metrics()
+        if port := application.settings.metrics_port:
+            _serve(metrics, port, stack)
+            parts = replace(
+                parts, gateway=MeteredSms(parts.gateway, metrics), pace=MeteredPace(parts.pace, metrics)
+            )
+        reconciler = line.reconciler(parts)
+        with WorkerService(parts, post, reconciler, gateway.aclose, metrics=metrics) as service:
             yield service
+
+
+def _serve(metrics: Metrics, port: int, stack: ExitStack) -> None:
+    try:
+        stack.enter_context(metrics.served(port))
+    except OSError as error:
+        raise UsageError("settings_metrics_port", found=str(port), problem=error.strerror or "") from error

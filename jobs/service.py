@@ -20,6 +20,7 @@ from dispatcher.sending.stops import Stop
 from jobs.actors import declare_send_lane
 from jobs.doubts import Doubts
 from jobs.lanes import Lanes
+from jobs.metrics import Metrics
 from jobs.queue import Queue
 from jobs.sweep import Sweep
 from jobs.worker import EmbeddedWorker
@@ -54,6 +55,7 @@ class WorkerService:
         close: Callable[[], Awaitable[None]],
         *,
         limits: LaneLimits | None = None,
+        metrics: Metrics | None = None,
     ) -> None:
         self._clock = services.clock
         self._post = post
@@ -82,6 +84,7 @@ class WorkerService:
             gone=post.gone,
             start_lane=start,
             look_for_doubts=self._doubts.look,
+            tell=(metrics or Metrics()).open_rows,
         )
 
     def __enter__(self) -> WorkerService:

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
 from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
+from dispatcher.ledger.states import OPEN
 from dispatcher.sending.freshness import has_to_be_screened_again
 from dispatcher.sending.services import Clock
 from dispatcher.sending.stops import Stop
@@ -35,6 +37,7 @@ class Sweep:
         gone: Callable[[str], bool],
         start_lane: Callable[[int, int], None],
         look_for_doubts: Callable[[int], object],
+        tell: Callable[[int, dict[str, int]], None] = lambda campaigns, rows: None,
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway
@@ -43,6 +46,7 @@ class Sweep:
         self._gone = gone
         self._start_lane = start_lane
         self._look_for_doubts = look_for_doubts
+        self._tell = tell
 
     def step(self) -> bool:
         """Start missing lanes, turn lost claims in doubt, have doubts looked for, close what is done.
@@ -58,11 +62,13 @@ class Sweep:
         self._ledger.rows.doubt_expired(now)
         workers = self._workers()
         failure: DispatcherError | None = None
-        for campaign in self._mine(CampaignState.SENDING):
+        campaigns, still = self._mine(CampaignState.SENDING), Counter(dict.fromkeys(OPEN, 0))
+        for campaign in campaigns:
             try:
-                self._look_after(campaign, workers)
+                still.update(self._look_after(campaign, workers))
             except DispatcherError as error:  # those behind it have their turn all the same
                 failure = error
+        self._tell(len(campaigns), {state.code: still[state] for state in OPEN})
         if failure is not None:
             raise failure
         return True
@@ -77,7 +83,8 @@ class Sweep:
         found = self._ledger.queries.campaigns_in(*states)
         return [campaign for campaign in found if campaign.gateway == self._gateway]
 
-    def _look_after(self, campaign: CampaignView, workers: int) -> None:
+    def _look_after(self, campaign: CampaignView, workers: int) -> dict[RowState, int]:
+        """Gives what is still open."""
         counts = self._ledger.queries.counts(campaign.id)
         ready = counts.get(RowState.READY, 0)
         if ready:
@@ -88,6 +95,7 @@ class Sweep:
         state = self._ledger.campaigns.finish_if_done(campaign.id, self._clock.now())
         if state is not CampaignState.SENDING:
             log.info("campaign %s is %s", campaign.id, state.code)
+        return {state: n for state, n in counts.items() if state in OPEN}
 
     def _workers(self) -> int:
         """How many processes run lanes; this one at least."""

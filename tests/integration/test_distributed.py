@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 import time
+import urllib.request
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -20,6 +21,7 @@ from tests.integration.processes import (
     report_of,
     write_rows,
 )
+from tests.servers.ports import free_port
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import ValkeyServer
@@ -233,3 +235,23 @@ def test_a_worker_serves_an_embedded_ledger_too(cli: Cli, gateway: GatewayOutsid
     assert ended.code == 0
     assert [line["event"] for line in ended.lines] == ["started", "ended"]
     assert gateway.sends() == once_each(rows)
+
+
+def test_metrics_tell_what_was_done_and_nothing_of_people(
+    cluster: Cluster, cli: Cli, gateway: GatewayOutside
+) -> None:
+    rows = people(40)
+    write_rows(cli.folder / "a.csv", rows)
+    port = free_port()
+    worker = cluster.worker(DISPATCHER_METRICS_PORT=str(port))
+    assert cli.json("run", "a.csv", "--yes")["counts"] == {"accepted": 40}
+    with urllib.request.urlopen(f"http://127.0.0.1:{port}/metrics", timeout=10) as answer:
+        told = answer.read().decode()
+    assert 'dispatcher_requests_total{kind="message",outcome="accepted",route="IT"} 40.0' in told
+    slots = next(line for line in told.splitlines() if line.startswith("dispatcher_pace_slots_total "))
+    assert float(slots.split()[1]) >= 40
+    assert not any(recipient[1:] in told or text in told for recipient, text in rows)
+    taken = cli("worker", "--json", DISPATCHER_METRICS_PORT=str(port))
+    assert (taken.code, taken.error["code"]) == (2, "settings_metrics_port")
+    logged = worker.signal(signal.SIGTERM).ended()
+    assert not any(recipient in logged.out + logged.err or text in logged.err for recipient, text in rows)
