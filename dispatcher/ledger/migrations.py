@@ -27,7 +27,29 @@ def _version_2(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX rows_sent_to ON rows (recipient) WHERE state BETWEEN 2 AND 8"))
 
 
-MIGRATIONS: Sequence[Migration] = (_version_1, _version_2)
+# by state, one bit for each state it may become in version 3
+_MOVES_3 = (
+    *((1, 254468), (2, 538), (3, 530), (4, 480)),
+    *((9, 16), (13, 16), (14, 16), (15, 16), (16, 16), (17, 16)),
+)
+
+
+def _version_3(connection: Connection) -> None:
+    # what was given up may turn out to have been sent: from refused, opted_out … cancelled (9, 13 to 17) to accepted
+    cases = " ".join(f"WHEN {old} THEN {bits}" for old, bits in _MOVES_3)
+    test = f"OLD.state <> NEW.state AND ((CASE OLD.state {cases} ELSE 0 END) >> NEW.state) & 1 = 0"
+    create = "CREATE TRIGGER rows_legal_moves BEFORE UPDATE OF state ON rows"
+    if connection.dialect.name == "postgresql":
+        connection.execute(text("DROP TRIGGER rows_legal_moves ON rows"))
+        call = "EXECUTE FUNCTION rows_legal_moves()"
+        connection.execute(text(f"{create} FOR EACH ROW WHEN ({test}) {call}"))
+        return
+    connection.execute(text("DROP TRIGGER rows_legal_moves"))
+    refuse = "BEGIN SELECT RAISE(ABORT, 'illegal move in rows'); END"
+    connection.execute(text(f"{create} WHEN {test} {refuse}"))
+
+
+MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3)
 
 
 def version_of(connection: Connection, place: str) -> int:

@@ -84,7 +84,7 @@ def decide(current: Row[Any] | None, settlement: Settlement, id_is_taken: bool, 
 
 
 def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool, now: datetime) -> Decision:
-    if current.message_id == answer.message_id:
+    if current.message_id == answer.message_id and current.state in SENT:
         return Decision()  # told twice: by the answer and by a callback, say
     if id_is_taken:
         doubt = doubtful(now, None, "message_id_taken") if same and current.state is R.SENDING else Decision()
@@ -104,6 +104,9 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
         return Decision(R.ACCEPTED, values, event=lost)
     if current.state is R.READY and current.attempt_token is not None:
         return Decision(R.ACCEPTED, values, event=lost or "late_success_after_release", through_sending=True)
+    if current.state not in SENT and current.attempt_token is not None:
+        # given up, and yet somebody got it: the guard, the money and the report have to know
+        return Decision(R.ACCEPTED, values, event=lost or "late_success_after_giving_up")
     if current.state in SENT and current.message_id is None:
         return Decision(None, values, event="late_success_after_decision")
     return Decision(event="late_success_lost_row")
@@ -178,7 +181,7 @@ def write_decisions(
             **decision.values,
             **({"in_doubt_at": None} if old is R.IN_DOUBT and new is not old else {}),
         }
-        if old is R.IN_DOUBT and new in SENT | {R.READY}:
+        if old not in SENT and new in SENT | {R.READY}:
             values |= {"reason": None, "error_code": None, "error_detail": None}
         groups[(1, old, new, tuple(sorted(values)))].append({**_key(campaign.id, row), **_named(values)})
         actual = values.get("actual_cost", row.actual_cost)

@@ -96,6 +96,11 @@ ROW_MOVES: Mapping[tuple[RowState, RowState], str] = {
         R.IN_DOUBT,
         R.READY,
     ): "reconcile proves it absent, its owner says that it never left, or a person says so",
+    **{
+        (old, R.ACCEPTED): "a late answer or a callback about an attempt made before: the gateway has it"
+        for old in _READY_TO
+        if old is not R.SENDING
+    },
     (R.ACCEPTED, R.DELIVERED): "delivery: callback or polling",
     (R.ACCEPTED, R.UNDELIVERABLE): "delivery: callback or polling",
     (R.ACCEPTED, R.EXPIRED): "delivery: callback or polling",
@@ -107,6 +112,7 @@ ROW_AFTER_CRASH: Mapping[RowState, str] = {
     R.SENDING: "becomes in_doubt when the claim's deadline passes",
     R.IN_DOUBT: "stays until reconcile or a person settles it",
     R.ACCEPTED: "stays; the next polling or callback goes on",
+    **{state: "stays; only a late answer moves it" for state in _READY_TO if state is not R.SENDING},
 }
 
 CAMPAIGN_MOVES: Mapping[tuple[CampaignState, CampaignState], str] = {

@@ -93,6 +93,8 @@ class Desk:
             RowState.CAPPED,
             RowState.CANCELLED,
         ):
+            assert self.claim(campaign, token, 1) == [row]  # tried, and turned away unread
+            self.settle(campaign, self.not_sent(row, token))
             assert ledger.rows.exclude(campaign, [row], state, state.code, now) == 1
         if state > RowState.REFUSED or state is RowState.READY:
             return

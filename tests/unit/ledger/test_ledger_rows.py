@@ -157,6 +157,46 @@ def test_a_late_success_after_a_release_is_never_sent_again(desk: Any, released_
     desk.check_counters(campaign)
 
 
+GIVEN_UP = [R.REFUSED, R.OPTED_OUT, R.ALREADY_SENT, R.TOO_LATE, R.CAPPED, R.CANCELLED]
+
+
+@pytest.mark.parametrize("state", GIVEN_UP, ids=lambda s: s.code)
+@pytest.mark.parametrize("told_by", ["answer", "older_answer", "report"])
+def test_a_late_success_of_a_row_that_was_given_up_is_the_truth(
+    desk: Any, state: RowState, told_by: str
+) -> None:
+    """The person got it: the same file must not send it again, and it costs money."""
+    campaign = desk.campaign(desk.rows(1))
+    desk.bring(campaign, 2, state)
+    key, since = (2).to_bytes(16, "big"), desk.now - timedelta(days=7)
+    assert desk.ledger.memory.guard_hits("sandbox", None, [key], since) == set()
+    if told_by == "report":
+        report = DeliveryReport(
+            message_id="m2", seen_at=desk.now, state=R.DELIVERED, campaign_id=campaign, row=2, token="t",
+            actual_cost=Decimal("0.04"),
+        )  # fmt: skip
+        assert desk.ledger.deliveries.record("sandbox", [report], desk.now).changed == 1
+    else:
+        desk.settle(campaign, desk.accepted(2, "t" if told_by == "answer" else "older"))
+    assert desk.state(campaign, 2) is (R.DELIVERED if told_by == "report" else R.ACCEPTED)
+    (row,) = desk.ledger.queries.report_rows(campaign)
+    assert (row.message_id, row.reason, row.error_code, row.error_detail) == ("m2", None, None, None)
+    assert desk.ledger.queries.campaign(campaign).actual_cost == Decimal("0.04")
+    event = "late_success_lost_token" if told_by == "older_answer" else "late_success_after_giving_up"
+    assert event in kinds(desk, campaign)
+    assert desk.ledger.memory.guard_hits("sandbox", None, [key], since) == {key}
+    assert desk.claim(desk.campaign(desk.rows(1)), "again", guard_since=since) == []
+    desk.check_counters(campaign)
+
+
+def test_a_row_that_nobody_tried_is_never_accepted(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(1))
+    desk.ledger.rows.exclude(campaign, [2], R.REFUSED, "forbidden_text", desk.now)
+    assert desk.settle(campaign, desk.accepted(2, "t")).ignored == [2]
+    assert desk.state(campaign, 2) is R.REFUSED
+    assert kinds(desk, campaign) == ["late_success_lost_row"]
+
+
 def test_a_success_of_an_older_attempt_is_the_truth_and_is_written_down(desk: Any) -> None:
     campaign = desk.campaign(desk.rows(1))
     desk.claim(campaign, "a")
