@@ -51,7 +51,7 @@ def declare_send_lane(broker: Broker, board: Board, run_lane: RunLane, failed: O
                 raise
             await asyncio.to_thread(pass_on, campaign_id, lane, chain, end)
         except Exception as error:  # noqa: BLE001 - who hears of it stops the campaign and tells the person
-            log.error("lane %s of campaign %s failed: %s", lane, campaign_id, type(error).__name__)
+            log.info("lane %s of campaign %s ended: %s", lane, campaign_id, type(error).__name__)
             failed(campaign_id, error)
 
     actor: Any = dramatiq.actor(broker=broker, queue_name=QUEUE, actor_name="send_lane")(send_lane)
