@@ -4,8 +4,9 @@ Several campaigns, each under another mixture of faults, their senders killed an
 one the ledger is compared with what the gateway really accepted; one line of JSON a campaign, a total at the end, exit
 code 1 when anything was sent twice, lost, or unaccounted for, or the limit was broken.
 
-``--scenarios all`` adds stepped clocks, full disks, several senders and waves at the gateway, a line each; a name takes
-that one alone and may be given several times.  Rows and kills are shared out among the campaigns.
+``--scenarios all`` adds stepped clocks, full disks, several senders, waves at the gateway and a cluster, a line each; a
+name takes that one alone and may be given several times.  Rows and kills are shared out among the campaigns.
+``--haste`` shortens the waits of the scenarios (see :mod:`tests.chaos.runner`).
 """
 
 from __future__ import annotations
@@ -21,9 +22,12 @@ from pathlib import Path
 from typing import Literal
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
+from tests.chaos.cluster import cluster_under_fire
 from tests.chaos.harness import TRACEBACK, Account, as_json, battlefield, settle_accounts
 from tests.chaos.scenarios import SCENARIOS, Size, can_mount
 from tests.chaos.siege import kill_repeatedly
+
+EVERY = {**SCENARIOS, "cluster": cluster_under_fire}
 
 
 @dataclass(frozen=True)
@@ -80,7 +84,7 @@ def scenario(name: str, size: Size) -> Account:
     """One campaign of a scenario."""
     started = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="dispatcher-chaos-") as folder:
-        account = SCENARIOS[name](Path(folder), size)
+        account = EVERY[name](Path(folder), size)
     account.seconds = round(time.monotonic() - started, 1)
     return account
 
@@ -93,8 +97,9 @@ def main() -> int:
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--limit", type=int, default=24_000, help="requests a minute")
     parser.add_argument(
-        "--scenarios", nargs="+", choices=["weather", "all", *SCENARIOS], default=["weather"], metavar="NAME"
+        "--scenarios", nargs="+", choices=["weather", "all", *EVERY], default=["weather"], metavar="NAME"
     )
+    parser.add_argument("--haste", action="store_true")
     wanted = parser.parse_args()
     weather, names = _chosen(wanted.scenarios)
     parts = len(weather) + len(names)
@@ -107,7 +112,7 @@ def main() -> int:
         failed |= account.kills < kills
         total.add(account)
     for name in names:
-        size = Size(rows=rows, disturbances=kills, seed=wanted.seed, limit=wanted.limit)
+        size = Size(rows=rows, disturbances=kills, seed=wanted.seed, limit=wanted.limit, haste=wanted.haste)
         try:
             account = scenario(name, size)
         except (
@@ -127,9 +132,7 @@ def main() -> int:
 def _chosen(names: Sequence[str]) -> tuple[Sequence[Weather], list[str]]:
     """The kinds of weather and the scenarios to run; a disk of its own only where one can be mounted."""
     every = "all" in names
-    chosen = [
-        name for name in SCENARIOS if name in names or (every and (name != "small-disk" or can_mount()))
-    ]
+    chosen = [name for name in EVERY if name in names or (every and (name != "small-disk" or can_mount()))]
     return (WEATHER if every or "weather" in names else ()), chosen
 
 
