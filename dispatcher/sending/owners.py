@@ -126,14 +126,16 @@ def _name(mark: Path) -> None:
     """Whole or not at all, and never twice; where there are no hard links (exFAT, some shares), never twice."""
     name = _new_name()
     draft = mark.with_name(f"{secrets.token_hex(8)}.place")
+    draft.touch(mode=0o600)
     draft.write_text(name, encoding="ascii")
     try:
         os.link(draft, mark)
     except FileExistsError:
         pass
     except OSError:
-        with suppress(FileExistsError), mark.open("x", encoding="ascii") as file:
-            file.write(name)
+        with suppress(FileExistsError):
+            mark.touch(mode=0o600, exist_ok=False)
+            mark.write_text(name, encoding="ascii")
     finally:
         draft.unlink()
 
