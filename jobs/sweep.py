@@ -11,9 +11,8 @@ from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
 from dispatcher.ledger.states import OPEN
-from dispatcher.sending.freshness import has_to_be_screened_again
+from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.services import Clock
-from dispatcher.sending.stops import Stop
 
 MOST_LANES = 4
 ROWS_A_LANE = 500  # a smaller campaign is done before a second lane would help
@@ -76,8 +75,7 @@ class Sweep:
     def _leave_what_lay_still(self, now: datetime) -> None:
         """All workers were away for a day: what the gateway forbids may have changed, and only ``resume`` screens."""
         for campaign in self._mine(CampaignState.SENDING, CampaignState.WAITING):
-            if has_to_be_screened_again(self._ledger, campaign.id, now):
-                self._ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))
+            let_it_be_screened(self._ledger, campaign.id, now)
 
     def _mine(self, *states: CampaignState) -> list[CampaignView]:
         found = self._ledger.queries.campaigns_in(*states)

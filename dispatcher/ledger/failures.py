@@ -127,10 +127,9 @@ def _said(error: BaseException) -> str | None:
         return _diagnosed(error, "message_primary")
     if _state(error):
         return None
-    lines = (
-        str(error).strip().splitlines()
-    )  # of the connection, not of a statement: it broke, or never came to be
-    return lines[-1].strip() if lines else None
+    # of the connection, not of a statement: it broke, or never came to be; the server's own word says why
+    lines = str(error).strip().splitlines()
+    return next((line.strip() for line in lines if "FATAL" in line), lines[0].strip() if lines else None)
 
 
 def _refusal(error: BaseException) -> str:

@@ -24,14 +24,13 @@ from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, In
 from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
 from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
 from dispatcher.sending.lease import Lease
-from dispatcher.sending.services import STARTS_WITHIN, Services
+from dispatcher.sending.services import SETTLE_AGAIN, STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
 
 LOOK_AHEAD = (
     0.3  # seconds before the last slot at which the next ones are reserved; a transaction may take as long
 )
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
-SETTLE_AGAIN = (0.5, 2.0, 5.0)  # seconds between tries to write the last answers down; then they are in doubt
 MAX_BATCH = 16
 MAX_BATCH_UNLIMITED = 64
 

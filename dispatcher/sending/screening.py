@@ -15,7 +15,7 @@ from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
 from dispatcher.sending.folded import Folded
 from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, Stop, halt_of, stop_campaign
 from dispatcher.sending.selection import Key, key_of
-from dispatcher.sending.services import Services
+from dispatcher.sending.services import SETTLE_AGAIN, Services
 from dispatcher.sending.settlements import accepted
 
 TRIES = 5  # of one request that gave no usable answer
@@ -158,7 +158,14 @@ class Screener:
             await ledger(self._ledger.campaigns.set_account, campaign, message.username, now)
         answer = accepted(dry_run, secrets.token_hex(8), message, now)
         owner, record = self._services.owner, self._ledger.rows.sent_unasked
-        await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
+        for wait in SETTLE_AGAIN:  # forgotten, it would be sent again
+            try:
+                await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
+                break
+            except Unreachable:
+                await self._services.clock.sleep(wait)
+        else:
+            await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
         await ledger(
             self._ledger.events.add,
             "dry_run_not_echoed",

@@ -18,9 +18,8 @@ from dispatcher.ledger import Ledger
 P = ParamSpec("P")
 R = TypeVar("R")
 
-STARTS_WITHIN = (
-    0.25  # seconds after its slot in which a request starts or gives it up; the pace allows for more
-)
+STARTS_WITHIN = 0.25  # seconds after its slot in which a request starts or gives it up; the pace allows more
+SETTLE_AGAIN = (0.5, 2.0, 5.0)  # seconds between tries to write down what must not be forgotten
 
 
 class Clock(Protocol):
