@@ -127,4 +127,5 @@ class Lanes:
             single_part=bool(campaign.options.get("single_part")),
             guard_since=None if again else self._services.clock.now() - self._guard,
             row_key=lambda row: f"{ledger_id}.{campaign.id}.{row}",
+            capped=campaign.max_cost is not None,
         )

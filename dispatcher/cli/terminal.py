@@ -214,6 +214,8 @@ class Terminal:
         )
         if question.unpriced_rows and question.cost is not None:
             known += " " + words.count("plan.unpriced", question.unpriced_rows)
+        if question.dearest is not None:
+            self._output.tell("run.dearer", cost=words.money(question.dearest, question.currency))
         cap = (
             words("run.question_cap", cap=words.money(question.max_cost, question.currency))
             if question.max_cost is not None

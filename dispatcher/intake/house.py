@@ -83,6 +83,7 @@ class Question:
     currency: str
     max_cost: Decimal | None
     committed: Decimal  # spent or reserved by what was sent before
+    dearest: Decimal | None = None  # what the gateway's own prices make of ``cost``, when that is more
 
 
 @dataclass(frozen=True)

@@ -12,6 +12,7 @@ def next_question(house: House, campaign_id: int) -> Question | None:
     if first is None:
         return None
     campaign, remaining = queries.campaign(campaign_id), queries.remaining(campaign_id)
+    cost, reserve = remaining.cost, remaining.reserve
     return Question(
         campaign=campaign_id,
         gateway=house.gateway,
@@ -28,6 +29,7 @@ def next_question(house: House, campaign_id: int) -> Question | None:
         currency=campaign.currency,
         max_cost=campaign.max_cost,
         committed=campaign.committed_cost,
+        dearest=reserve if cost is not None and reserve is not None and reserve > cost else None,
     )
 
 
@@ -35,4 +37,4 @@ def is_above_cap(question: Question) -> bool:
     """Whether it is certain already that the money ends before the rows do."""
     if question.max_cost is None or question.cost is None:
         return False
-    return question.committed + question.cost > question.max_cost
+    return question.committed + (question.dearest or question.cost) > question.max_cost

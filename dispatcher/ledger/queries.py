@@ -8,7 +8,7 @@ from datetime import datetime
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import Row, Select, func, select
+from sqlalchemy import Row, Select, case, func, select
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.database import Database
@@ -73,13 +73,17 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Remaining:
-    """Ready rows added up; ``cost`` leaves out ``unpriced_rows`` and is None when none has a price."""
+    """Ready rows added up; ``cost`` leaves out ``unpriced_rows`` and is None when none has a price.
+
+    ``reserve`` is what the priced ones may cost, where the gateway turned out to be dearer than the price book.
+    """
 
     rows: int
     parts: int
     cost: Decimal | None
     unpriced_rows: int
     people: int
+    reserve: Decimal | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -199,6 +203,9 @@ class Queries:
             func.sum(rows.c.estimated_cost, type_=Money).label("cost"),
             (func.count() - func.count(rows.c.estimated_cost)).label("unpriced_rows"),
             func.count(rows.c.recipient.distinct()).label("people"),
+            func.sum(case((rows.c.estimated_cost.is_not(None), rows.c.reserve_cost)), type_=Money).label(
+                "reserve"
+            ),
         )
         ready = (rows.c.campaign_id == campaign_id, is_ready())
         with self._database.read() as connection:

@@ -7,6 +7,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Callable, Iterable, Sequence
 from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from sqlalchemy import Connection, Row, func, select, tuple_
@@ -26,6 +27,7 @@ from dispatcher.ledger.records import (
     Settled,
     Settlement,
 )
+from dispatcher.ledger.reserves import raise_reserves
 from dispatcher.ledger.resolving import decide_doubt
 from dispatcher.ledger.schema import is_unsettled, rows
 from dispatcher.ledger.settling import CLAIM_EXPIRED, FACTS, doubtful, settle_rows, write_decisions
@@ -171,6 +173,10 @@ class Rows:
             write_decisions(connection, campaign, [(current[0], decision)], tally)
             tally.write(connection, campaign_id, now)
         return True
+
+    def raise_reserves(self, campaign_id: int, row: int, price: Decimal) -> int:
+        """See :func:`dispatcher.ledger.reserves.raise_reserves`."""
+        return raise_reserves(self._database, campaign_id, row, price)
 
     def exclude(
         self,

@@ -29,6 +29,7 @@ class CampaignFacts:
     single_part: bool
     guard_since: datetime | None
     row_key: Callable[[int], str]
+    capped: bool = False  # a limit on its cost was approved
 
 
 class Books:

@@ -24,6 +24,7 @@ from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, In
 from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
 from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
 from dispatcher.sending.lease import Lease
+from dispatcher.sending.prices import Prices
 from dispatcher.sending.services import SETTLE_AGAIN, STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
 
@@ -65,6 +66,8 @@ class Lane:
     def __post_init__(self) -> None:
         self._in_flight: set[asyncio.Task[None]] = set()
         self._books = Books(self.services, self.campaign, self.brake)
+        self._prices = Prices(self.services, self.campaign.id)
+        self._priced = False
         self._failure: BaseException | None = None
         self._found_rows = False
         self._last_claim = 0.0  # seconds it took
@@ -121,7 +124,7 @@ class Lane:
             if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
                 await self._until_next_batch(min(rest, 1.0))
                 continue
-            room = (1 if self.breaker.probing else self.limits.in_flight) - len(self._in_flight)
+            room = (1 if self._is_probing() else self.limits.in_flight) - len(self._in_flight)
             if room <= 0:
                 await self._wait_for_room()
                 continue
@@ -146,6 +149,10 @@ class Lane:
             else:
                 return LaneEnd.DRAINED
         return LaneEnd.MORE
+
+    def _is_probing(self) -> bool:
+        # under a limit the first answer tells the real price before many rows are reckoned with the book's
+        return self.breaker.probing or (self.campaign.capped and not self._priced)
 
     def _must_stop(self) -> bool:
         ended = self._books.halt or self._books.state is not CampaignState.SENDING
@@ -256,7 +263,7 @@ class Lane:
             # a bug: nobody can say how far the request came
             self._books.add(InDoubt(token=token, row=row.row, detail=type(error).__name__))
             raise
-        await self._react(verdict, began)
+        await self._react(row, verdict, began)
 
     async def _wait_for(self, slot: float) -> None:
         """At low limits a slot can be minutes away: a pause by another process is seen meanwhile."""
@@ -276,7 +283,7 @@ class Lane:
             callback=Callback(url=url, custom={"row": self.campaign.row_key(row.row)}) if url else None,
         )
 
-    async def _react(self, verdict: Verdict, began: float) -> None:
+    async def _react(self, row: ClaimedRow, verdict: Verdict, began: float) -> None:
         # the decision to stop comes before anything is awaited: nothing may start in between
         name = verdict.message.username if verdict.message else None
         halt = self.breaker.see(verdict, self.services.clock.monotonic(), began)
@@ -286,5 +293,8 @@ class Lane:
             await self._books.stop(halt, name)
         elif name is not None and self._books.account is None:
             await self._books.learn_account(name)
+        if verdict.message is not None:
+            await self._prices.learn(row.row, row.route, row.recipient, row.parts, verdict.message)
+            self._priced = True
         if verdict.outcome is Outcome.THROTTLED or verdict.retry_after:
             await self.services.pace.slow_down(verdict.retry_after or 1.0)

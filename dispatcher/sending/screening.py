@@ -14,6 +14,7 @@ from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
 from dispatcher.sending.folded import Folded
 from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, Stop, halt_of, stop_campaign
+from dispatcher.sending.prices import Prices
 from dispatcher.sending.selection import Key, key_of
 from dispatcher.sending.services import SETTLE_AGAIN, Services
 from dispatcher.sending.settlements import accepted
@@ -88,6 +89,7 @@ class Screener:
         self._fresh: list[Screening] = []
         self._unexplained: list[tuple[int, str]] = []  # refused since a dry run passed: row and code
         self._lately: deque[bool] = deque(maxlen=REFUSALS_OF_LAST[1])  # refused for a reason we do not know
+        self._prices = Prices(services, campaign.id)
         self.echoed = False
         self.account: str | None = None
         self.passed: set[Key] = set()
@@ -193,6 +195,9 @@ class Screener:
             await self.forbid(text)
         elif verdict.outcome is Outcome.ACCEPTED and verdict.message is not None:
             self._remember(text, PASSED, verdict.message)
+            await self._prices.learn(
+                row, text.route, verdict.message.recipient or "", text.parts, verdict.message
+            )
             self.passed.add(key_of(text))
             self._compare(text, row, verdict.message)
         else:

@@ -394,6 +394,21 @@ def test_a_cap_with_unknown_prices_is_never_passed(cli: Cli, gateway: GatewayOut
     assert gateway.sends() == once_each(people(10))
 
 
+def test_a_gateway_dearer_than_the_price_book_is_found_out_before_anything_is_sent(
+    cli: Cli, gateway: GatewayOutside
+) -> None:
+    rows = people(10)
+    write_rows(cli.folder / "ten.csv", rows)
+    (cli.folder / "cheap.toml").write_text('[[price]]\nroute = "IT"\nper_part = "0.02"\n', encoding="utf-8")
+    flags = ("run", "ten.csv", "--yes", "--prices", "cheap.toml", "--json")
+    held = cli(*flags, "--max-cost", "0.40")
+    assert (held.code, held.json["reason"]) == (4, "cost_cap")
+    assert gateway.accepted() == []
+    done = cli("resume", "1", "--yes", "--json", "--max-cost", "0.45")
+    assert (done.code, done.json["counts"]) == (0, {"accepted": 10})
+    assert "up to 0.45 EUR" in done.err
+
+
 @pytest.mark.parametrize(
     "name",
     ["attività  ñ 日本語.CSV", "-leading.csv"],

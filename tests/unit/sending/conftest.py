@@ -313,6 +313,7 @@ class Stage:
             "single_part": False,
             "guard_since": None,
             "row_key": lambda row: f"{self.ledger.id}.{campaign}.{row}",
+            "capped": view.max_cost is not None,
         }
         return CampaignFacts(**{**values, **other})
 

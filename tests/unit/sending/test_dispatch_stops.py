@@ -211,6 +211,25 @@ def test_the_cost_cap_holds_the_campaign(stage: Any) -> None:
     assert stage.counts(campaign)[R.ACCEPTED] >= 20
 
 
+@pytest.mark.parametrize("latency", [0.0, 2.0])
+@pytest.mark.parametrize("price", ["0.049", "0.051", "0.098", "0.5"])
+def test_the_cost_cap_holds_when_the_gateway_is_dearer_than_the_price_book(
+    stage: Any, price: str, latency: float
+) -> None:
+    """Nobody screened: the first answer tells the real price, and nothing more goes out before it."""
+    campaign = stage.campaign(200, max_cost=Decimal("5.00"))
+
+    async def answer(sent: Any) -> Verdict:
+        await asyncio.sleep(latency)
+        return Verdict(Outcome.ACCEPTED, stage.gateway.accept(sent, total_price=Decimal(price)).message)
+
+    stage.gateway.answering = answer
+    assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
+    assert stage.state(campaign) == (C.HELD, "cost_cap")
+    spent = stage.view(campaign).actual_cost
+    assert Decimal("5.00") - max(Decimal(price), Decimal("0.05")) < spent <= Decimal("5.00")
+
+
 @pytest.mark.parametrize("verb", ["pause", "cancel"])
 def test_a_row_that_waits_minutes_for_its_slot_hears_of_a_pause_by_another_process(
     stage: Any, verb: str

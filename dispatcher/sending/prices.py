@@ -1,0 +1,41 @@
+"""What the gateway's answers say about its prices: a price book may be out of date, and a limit has to hold all the
+same.
+"""
+
+from __future__ import annotations
+
+from contextlib import suppress
+from decimal import Decimal
+
+from dispatcher.errors import DispatcherError
+from dispatcher.gateway.models import Message, Route
+from dispatcher.sending.services import Services
+from dispatcher.sending.settlements import actual_cost
+
+PREFIX_DIGITS = (
+    4  # of a number with its "+": enough to tell most countries apart; the ledger knows the country
+)
+
+
+class Prices:
+    """The dearest answer so far, by route and the first digits of the number; each new one raises what rows like it
+    are reckoned with.
+    """
+
+    def __init__(self, services: Services, campaign_id: int) -> None:
+        self._services = services
+        self._campaign_id = campaign_id
+        self._dearest: dict[tuple[str, str], Decimal] = {}
+
+    async def learn(self, row: int, route: str, recipient: str, parts: int, message: Message) -> None:
+        """``parts`` as we count them: a gateway that counts more takes more for each of ours."""
+        total = actual_cost(Route(route), message)
+        if total is None or not total.is_finite() or parts < 1:
+            return
+        price, key = total / parts, (route, recipient[:PREFIX_DIGITS])
+        if price <= self._dearest.get(key, Decimal(0)):
+            return
+        ledger = self._services.ledger
+        with suppress(DispatcherError):  # a busy ledger hears of it with the next answer
+            await ledger(ledger.ledger.rows.raise_reserves, self._campaign_id, row, price)
+            self._dearest[key] = max(price, self._dearest.get(key, price))
