@@ -89,6 +89,8 @@ def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = Fa
             from jobs.broker import check
 
             check(configuration.settings.broker)
+        if opened is not None:
+            opened.check()
         values = {
             "ok": True,
             "ledger": opened.url if opened else None,

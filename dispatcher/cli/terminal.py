@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import sys
 import time
+from collections import Counter
 from collections.abc import Mapping
 from contextlib import suppress
 from datetime import datetime
@@ -30,7 +31,7 @@ from dispatcher.intake.house import OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
-from dispatcher.sending.reconcile import Outlook
+from dispatcher.sending.reconcile import Obstacle, Outlook
 
 PLAIN_LINE_SECONDS = 5.0
 BAR_WIDTH = 24
@@ -50,6 +51,7 @@ class Terminal:
         self._last_line = time.monotonic()  # what is done within seconds needs no line about its progress
         self._last_share: float | None = None
         self._said_until: datetime | None = None
+        self._said_obstacle: Obstacle | None = None
 
     def __enter__(self) -> Terminal:
         return self
@@ -174,14 +176,25 @@ class Terminal:
         self._progress(line, 1 - progress.ready / max(1, progress.total))
 
     def doubts(self, outlook: Outlook, in_doubt: int) -> None:
-        """Say once until when the rows in doubt are waited for."""
-        if outlook.until is None or outlook.until == self._said_until:
+        """Say once until when the rows in doubt are waited for, and then what still stands in the way."""
+        if outlook.until is None:
+            self._say_obstacle(outlook, in_doubt)
+            return
+        if outlook.until == self._said_until:
             return
         self._said_until = outlook.until
         self.close()
         self._output.say(
             self._words.count("run.doubts_until", in_doubt, until=f"{outlook.until.astimezone():%H:%M:%S}")
         )
+
+    def _say_obstacle(self, outlook: Outlook, in_doubt: int) -> None:
+        (obstacle, _), *_ = Counter(outlook.open.values()).most_common(1)
+        if obstacle is not self._said_obstacle:
+            self._said_obstacle = obstacle
+            self.close()
+            why = self._words(f"doubts.{obstacle}")
+            self._output.say(self._words.count("run.doubts_still", in_doubt, why=why))
 
     def pausing(self) -> None:
         self.close()

@@ -109,6 +109,16 @@ class Database:
         there: datetime = connection.execute(text("SELECT clock_timestamp()")).scalar_one()
         return there - now
 
+    def check(self) -> None:
+        """Unreachable when it is damaged (a file's), or cannot be written."""
+        if self.path is not None:
+            with self.read() as connection:
+                found = str(connection.exec_driver_sql("PRAGMA quick_check(1)").scalar())
+            if found != "ok":
+                raise Unreachable("ledger_damaged", file=self.place, found=found.splitlines()[0])
+        with self.write() as connection:
+            connection.exec_driver_sql("UPDATE meta SET value = value WHERE key = 'version'")
+
     def check_file(self) -> None:
         """Unreachable when the file was deleted or replaced: writing on would go to a file nobody sees."""
         if self._identity is not None and self._file_identity() != self._identity:

@@ -102,6 +102,10 @@ class Ledger:
         """A value that all processes of this ledger must share."""
         return Agreement(self._database, name)
 
+    def check(self) -> None:
+        """Whether it can be read in whole, and written; seconds for millions of rows.  Errors: Unreachable."""
+        self._database.check()
+
     def now(self, now: datetime) -> datetime:
         """The time by the ledger's clock: a server's own, by which its claims are dated, else ``now``."""
         if self.path is not None:

@@ -50,6 +50,7 @@ DYNAMIC: dict[str, tuple[str, ...]] = {
         "gateway_account_blocked",
     ),
     "dispatcher/ledger/failures.py": (
+        "ledger_server_unreachable",
         "ledger_locked",
         "ledger_disk_full",
         "ledger_read_only",

@@ -284,3 +284,26 @@ def test_every_error_has_its_words(language: str) -> None:
         words = say.error(UsageError(code, file="a.db", found="7", known=1, campaign=3))
         assert words["message"]
         assert words["hint"]
+
+
+def test_damage_is_found_by_looking_and_by_checking(tmp_path: Path, new_desk: Any) -> None:
+    """Somewhere in the middle of the file, where opening it does not look."""
+    ledger = Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", create=True)
+    desk = new_desk(ledger)
+    campaign = desk.campaign(desk.rows(3_000))
+    ledger.check()
+    ledger.dispose()
+    path = tmp_path / "ledger.db"
+    with sqlite3.connect(path) as connection:
+        connection.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+    connection.close()
+    content = bytearray(path.read_bytes())
+    for start in range(len(content) // 3, len(content), 4096 * 7):
+        content[start : start + 2_000] = b"\xa5" * 2_000
+    path.write_bytes(content)
+    damaged = Ledger.open(f"sqlite:///{path}")
+    with pytest.raises(Unreachable, match="ledger_damaged"):
+        damaged.check()
+    with pytest.raises(Unreachable, match="ledger_damaged"):
+        list(damaged.queries.report_rows(campaign))
+    damaged.dispose()
