@@ -25,7 +25,7 @@ def assert_exactly_once(account: Account) -> None:
 @pytest.mark.parametrize(
     ("name", "faults", "order"),
     [
-        ("calm", Faults(), "newest"),
+        pytest.param("calm", Faults(), "newest", marks=pytest.mark.long),
         (
             "broken answers",
             Faults(rates={Fault.RESET_AFTER: 0.01, Fault.ERROR_AFTER: 0.005, Fault.RESET_BEFORE: 0.01}),

@@ -103,7 +103,7 @@ def test_a_small_campaign_is_not_held_back_by_a_large_one(
     assert large.ended().json["state"] == "paused"
 
 
-@pytest.mark.parametrize("how", ["kill", "freeze"])
+@pytest.mark.parametrize("how", [pytest.param("kill", marks=pytest.mark.long), "freeze"])
 def test_others_go_on_when_a_worker_disappears(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside, how: str
 ) -> None:
@@ -127,7 +127,14 @@ def test_others_go_on_when_a_worker_disappears(
         assert done["counts"] == {"accepted": 600}
 
 
-@pytest.mark.parametrize("what", ["redis is emptied", "redis is killed", "postgresql is killed"])
+@pytest.mark.parametrize(
+    "what",
+    [
+        "redis is emptied",
+        pytest.param("redis is killed", marks=pytest.mark.long),
+        pytest.param("postgresql is killed", marks=pytest.mark.long),
+    ],
+)
 def test_sending_goes_on_by_itself_when_a_server_is_back(
     tmp_path: Path, cli: Cli, gateway: GatewayOutside, what: str
 ) -> None:
@@ -171,6 +178,7 @@ def test_a_worker_of_one_gateway_never_sends_what_is_for_another(
     assert other.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_doubts_are_looked_for_with_several_workers(
     cluster: Cluster, cli: Cli, gateways: Callable[..., GatewayOutside]
 ) -> None:

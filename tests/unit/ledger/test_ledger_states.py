@@ -190,6 +190,9 @@ PATHS = {
 }
 
 
+@pytest.mark.parametrize(
+    "ledger_url", ["sqlite"], indirect=True
+)  # a rule of ours: the database is asked elsewhere
 @pytest.mark.parametrize("old", PATHS, ids=lambda s: s.code)
 @pytest.mark.parametrize("new", CAMPAIGN_VERBS, ids=lambda s: s.code)
 def test_every_pair_of_campaign_states(
