@@ -45,7 +45,7 @@ def declare_send_lane(broker: Broker, board: Board, run_lane: RunLane, failed: O
                 return
             try:
                 end = await run_lane(campaign_id, lane)
-            except BaseException:
+            except Exception:  # and no cancellation: then the loop is ending, and waiting would keep it
                 with suppress(DispatcherError):  # what the lane failed with is what has to be heard
                     await asyncio.to_thread(board.end, campaign_id, lane, chain)
                 raise

@@ -4,7 +4,17 @@ from __future__ import annotations
 
 from decimal import ROUND_UP, Decimal
 
-from sqlalchemy import BigInteger, ColumnElement, Connection, bindparam, select, type_coerce, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    Connection,
+    bindparam,
+    cast,
+    literal,
+    select,
+    type_coerce,
+    update,
+)
 
 from dispatcher.ledger.bulk import CHUNK
 from dispatcher.ledger.campaigns import locked
@@ -35,7 +45,11 @@ def _some(database: Database, campaign_id: int, row: int, price: Decimal) -> int
         reserve = type_coerce(
             rows.c.reserve_cost, BigInteger
         )  # in the database it is a number of micro-units
-        cheaper = (is_ready(), reserve > 0, reserve < rows.c.parts * to_micros(price))
+        cheaper = (
+            is_ready(),
+            reserve > 0,
+            reserve < cast(rows.c.parts, BigInteger) * literal(to_micros(price), BigInteger),
+        )
         chosen = connection.execute(
             select(rows.c.row, rows.c.parts).where(*where, *cheaper).limit(CHUNK)
         ).all()

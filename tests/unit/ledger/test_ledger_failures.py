@@ -162,10 +162,17 @@ def test_what_a_server_says_has_one_meaning(state: str, code: str | None) -> Non
     assert PHONE not in str(failure)
 
 
-def test_a_broken_connection_says_what_the_library_said() -> None:
-    failure = server_failure(psycopg.OperationalError("first\nserver closed it\n"), "ledger", psycopg)
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("server closed the connection\n\tThis probably means\n", "server closed the connection"),
+        ("connection failed\nFATAL: no such database\n", "FATAL: no such database"),
+    ],
+)
+def test_a_broken_connection_says_what_the_library_said(text: str, said: str) -> None:
+    failure = server_failure(psycopg.OperationalError(text), "ledger", psycopg)
     assert failure is not None
-    assert (failure.code, failure.found) == ("ledger_server_unreachable", "server closed it")
+    assert (failure.code, failure.found) == ("ledger_server_unreachable", said)
 
 
 def raw_url(desk: Any) -> str:

@@ -388,3 +388,25 @@ def test_the_last_due_row_goes_when_the_others_are_settled_or_past_their_deadlin
     assert desk.claim(campaign, "c", keep_witness=True) == []
     desk.now += timedelta(seconds=31)
     assert desk.claim(campaign, "d", keep_witness=True) == [4]
+
+
+@pytest.mark.parametrize(
+    ("price", "raised"), [("0.02", 0), ("0.05", 0), ("0.050001", 3), ("0.098", 3), ("1.5", 3)]
+)
+def test_reserves_are_raised_to_the_dearest_price(desk: Any, price: str, raised: int) -> None:
+    """Five rows at 0.05: one on its way, one to another country, three that are ready."""
+    rows = [desk.row(n, country="FR" if n == 6 else "IT") for n in range(2, 7)]
+    campaign = desk.campaign(rows, max_cost=Decimal(10))
+    assert desk.claim(campaign, "t", 1) == [2]
+    assert desk.ledger.rows.raise_reserves(campaign, 2, Decimal(price)) == raised
+    expected = max(Decimal(price), Decimal("0.05"))
+    reserved = desk.raw("SELECT row, reserve_cost FROM rows WHERE campaign_id = ? ORDER BY row", campaign)
+    wanted = {2: 50_000, 6: 50_000} | dict.fromkeys((3, 4, 5), int(expected * 1_000_000))
+    assert dict(reserved) == wanted
+    desk.check_counters(campaign)
+
+
+def test_what_a_bundle_covers_stays_free(desk: Any) -> None:
+    campaign = desk.campaign([desk.row(2, reserve_cost=0), desk.row(3, parts=3)])
+    assert desk.ledger.rows.raise_reserves(campaign, 2, Decimal("0.1")) == 1
+    assert desk.raw("SELECT reserve_cost FROM rows ORDER BY row") == [(0,), (300_000,)]
