@@ -246,6 +246,8 @@ from jobs.board import LocalBoard
 from jobs.broker import embedded_broker
 from jobs.worker import EmbeddedWorker
 
+# a process started in a shell's background inherits that SIGINT is ignored
+signal.signal(signal.SIGINT, signal.default_int_handler)
 started = threading.Event()
 broker = embedded_broker()
 
