@@ -92,11 +92,10 @@ def _start_in_workers(
     """Starts a campaign's first lane in a worker; the workers' sweep adds the others, and starts it if this fails."""
     queue = redis_queue(application.settings.broker, ledger.id, gateway)
     stack.callback(queue.close)
-    start = queue.lane_starter()
 
     def start_first(campaign_id: int) -> None:
         with suppress(Unreachable):  # the queue carries hints: nothing is lost
-            start(campaign_id, 0)
+            queue.start_lane(campaign_id, 0)
 
     return start_first
 
@@ -123,8 +122,7 @@ def build_worker(application: Application) -> Iterator[WorkerService]:
             parts = replace(
                 parts, gateway=MeteredSms(parts.gateway, metrics), pace=MeteredPace(parts.pace, metrics)
             )
-        reconciler = line.reconciler(parts)
-        with WorkerService(parts, post, reconciler, gateway.aclose, metrics=metrics) as service:
+        with WorkerService(parts, post, line.reconciler(parts), gateway.aclose, metrics) as service:
             yield service
 
 

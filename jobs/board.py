@@ -18,6 +18,7 @@ import redis
 from jobs.broker import unreachable
 
 LEASE_SECONDS = 20.0  # several time slices: a lane not heard of for so long is started again
+_LEASE = round(LEASE_SECONDS * 1_000)  # milliseconds
 
 # A queued lane may be taken over by any of its jobs: whichever comes first runs, and the others find it running.
 _TAKE = """
@@ -123,9 +124,6 @@ class RedisBoard:
 
     def _key(self, campaign_id: int, lane: int) -> str:
         return f"{self._prefix}:lane:{campaign_id}:{lane}"
-
-
-_LEASE = round(LEASE_SECONDS * 1_000)
 
 
 def _new_chain() -> str:

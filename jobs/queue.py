@@ -1,31 +1,38 @@
-"""The queue of one ledger: its broker, and the board of the lanes on their way."""
+"""The queue of one ledger and gateway: its broker, and the board of the lanes on their way."""
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from dataclasses import dataclass
 
-from dramatiq import Broker
+from dramatiq import Broker, Message
 from dramatiq.brokers.redis import RedisBroker
 
-from jobs.actors import lane_starter
 from jobs.board import Board, LocalBoard, RedisBoard
-from jobs.broker import embedded_broker, redis_broker
+from jobs.broker import QUEUE, embedded_broker, reachable, redis_broker
+
+SEND_LANE = "send_lane"  # the actor that runs one time slice of a lane
 
 
 @dataclass(frozen=True)
 class Queue:
-    """Where a process finds its jobs."""
+    """Where a process finds its jobs, and leaves them.  Errors: Unreachable when its server does not answer."""
 
     broker: Broker
     board: Board
 
-    def lane_starter(self) -> Callable[[int, int], None]:
-        """For a process that runs no lanes: starts one elsewhere, unless it is on its way.  Ask for it once.
+    def start_lane(self, campaign_id: int, lane: int) -> None:
+        """Start a lane in whatever process comes to it first, unless it is on its way."""
+        chain = self.board.start(campaign_id, lane)
+        if chain is not None:
+            self.enqueue(campaign_id, lane, chain)
 
-        What it raises: Unreachable.
-        """
-        return lane_starter(self.broker, self.board)
+    def enqueue(self, campaign_id: int, lane: int, chain: str) -> None:
+        """A job for the next time slice of a lane, behind those of the other campaigns."""
+        arguments = (campaign_id, lane, chain)
+        with reachable(self.broker):
+            self.broker.enqueue(
+                Message(queue_name=QUEUE, actor_name=SEND_LANE, args=arguments, kwargs={}, options={})
+            )
 
     def close(self) -> None:
         """Close the connections."""

@@ -10,12 +10,8 @@ from dispatcher.errors import DispatcherError
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
-from jobs.actors import declare_send_lane
-from jobs.board import LocalBoard
-from jobs.broker import embedded_broker
-from jobs.doubts import Doubts
-from jobs.lanes import Lanes
-from jobs.worker import EmbeddedWorker
+from jobs.crew import Crew
+from jobs.queue import embedded_queue
 
 
 class EmbeddedSender:
@@ -37,58 +33,46 @@ class EmbeddedSender:
         limits: LaneLimits | None = None,
         start_elsewhere: Callable[[int], None] | None = None,
     ) -> None:
-        self._stopping = stopping
-        self._leaving = False
-        self._close = close
         self.failure: BaseException | None = None
-        broker = embedded_broker()
-        self._lanes = Lanes(
+        self._start_elsewhere = start_elsewhere
+        self._crew = Crew(
             services,
-            self._must_stop,
-            self._failed,
+            reconciler,
+            close,
+            queue=embedded_queue(),
             gateway=gateway,
             guard=guard,
-            limits=limits or LaneLimits(),
-        )
-        start_here = declare_send_lane(broker, LocalBoard(), self._lanes.run, self._failed)
-        self._start = start_elsewhere or (lambda campaign_id: start_here(campaign_id, 0))
-        self._worker = EmbeddedWorker(broker, self._finish)
-        self._doubts = Doubts(
-            reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=self._failed
+            failed=self._failed,
+            stopping=stopping,
+            limits=limits,
         )
 
     def __enter__(self) -> EmbeddedSender:
-        self._worker.__enter__()
+        self._crew.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leaving = True
-        self._worker.__exit__(kind, error, trace)
+        self._crew.__exit__(kind, error, trace)
 
     def enqueue(self, campaign_id: int) -> None:
         """Start the campaign's lanes, unless they are running or queued."""
-        self._start(campaign_id)
+        if self._start_elsewhere is None:
+            self._crew.start_lane(campaign_id, 0)
+        else:
+            self._start_elsewhere(campaign_id)
 
     def reconcile(self, campaign_id: int) -> Outlook | None:
         """Look for the campaign's rows in doubt when it is time to; gives what the last look showed.
 
         None before the first look.  An outlook whose every row is stuck will not change by itself.
         """
-        return self._doubts.look(campaign_id)
+        return self._crew.doubts.look(campaign_id)
 
     def gave_up(self, campaign_id: int) -> DispatcherError | None:
         """Why looking for rows in doubt is of no use for now: the listing cannot be had."""
-        return self._doubts.gave_up(campaign_id)
-
-    def _must_stop(self) -> bool:
-        return self._leaving or self._stopping()
-
-    async def _finish(self) -> None:
-        # lanes that were between two slices have requests in flight; nobody else settles them
-        await self._lanes.finish()
-        await self._close()
+        return self._crew.doubts.gave_up(campaign_id)
 
     def _failed(self, campaign_id: int, error: BaseException) -> None:
         self.failure = self.failure or error

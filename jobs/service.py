@@ -13,17 +13,13 @@ from types import TracebackType
 from dispatcher.errors import DispatcherError, frames_of
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import Ledger
-from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import Services
 from dispatcher.sending.stops import Stop
-from jobs.actors import declare_send_lane
-from jobs.doubts import Doubts
-from jobs.lanes import Lanes
+from jobs.crew import Crew
 from jobs.metrics import Metrics
 from jobs.queue import Queue
 from jobs.sweep import Sweep
-from jobs.worker import EmbeddedWorker
 
 SWEEP_SECONDS = 1.0
 
@@ -53,27 +49,18 @@ class WorkerService:
         post: Post,
         reconciler: Reconciler,
         close: Callable[[], Awaitable[None]],
-        *,
-        limits: LaneLimits | None = None,
-        metrics: Metrics | None = None,
+        metrics: Metrics,
     ) -> None:
         self._clock = services.clock
         self._post = post
-        self._close = close
-        self._leaving = threading.Event()
-        limits = limits or LaneLimits()
-        self._lanes = Lanes(
+        self._crew = Crew(
             services,
-            self._leaving.is_set,
-            self._failed,
+            reconciler,
+            close,
+            queue=post.queue,
             gateway=post.gateway,
             guard=post.guard,
-            limits=limits,
-        )
-        start = declare_send_lane(post.queue.broker, post.queue.board, self._lanes.run, self._failed)
-        self._worker = EmbeddedWorker(post.queue.broker, self._finish)
-        self._doubts = Doubts(
-            reconciler, services.clock, self._leaving.is_set, spawn=self._worker.spawn, failed=self._failed
+            failed=self._failed,
         )
         self._leader = post.ledger.leader(f"sweep {post.gateway}")
         self._sweep = Sweep(
@@ -82,21 +69,20 @@ class WorkerService:
             services.clock,
             leader=self._leader,
             gone=post.gone,
-            start_lane=start,
-            look_for_doubts=self._doubts.look,
-            tell=(metrics or Metrics()).open_rows,
+            start_lane=self._crew.start_lane,
+            look_for_doubts=self._crew.doubts.look,
+            tell=metrics.open_rows,
         )
 
     def __enter__(self) -> WorkerService:
-        self._worker.__enter__()
+        self._crew.__enter__()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._leaving.set()
         try:
-            self._worker.__exit__(kind, error, trace)
+            self._crew.__exit__(kind, error, trace)
         finally:
             self._leader.resign()
 
@@ -124,10 +110,6 @@ class WorkerService:
                     told = None
                     tell(None)
             time.sleep(SWEEP_SECONDS)
-
-    async def _finish(self) -> None:
-        await self._lanes.finish()
-        await self._close()
 
     def _failed(self, campaign_id: int, error: BaseException) -> None:
         """A server that did not answer only needs time; a bug is for a person to look at."""

@@ -23,7 +23,8 @@ log = logging.getLogger(__name__)
 
 class Sweep:
     """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane`` and
-    ``look_for_doubts`` do nothing when it is done or not yet time.  It starts nothing that is paused.
+    ``look_for_doubts`` do nothing when it is done or not yet time; ``tell`` hears how many campaigns are being sent, and
+    their open rows.  It starts nothing that is paused.
     """
 
     def __init__(
@@ -36,7 +37,7 @@ class Sweep:
         gone: Callable[[str], bool],
         start_lane: Callable[[int, int], None],
         look_for_doubts: Callable[[int], object],
-        tell: Callable[[int, dict[str, int]], None] = lambda campaigns, rows: None,
+        tell: Callable[[int, dict[str, int]], None],
     ) -> None:
         self._ledger = ledger
         self._gateway = gateway

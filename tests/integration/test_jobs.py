@@ -27,8 +27,7 @@ from dispatcher.sending.dispatch import LaneEnd, LaneLimits
 from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
 from jobs.actors import declare_send_lane
-from jobs.board import LocalBoard
-from jobs.broker import embedded_broker
+from jobs.queue import embedded_queue
 from jobs.sender import EmbeddedSender
 from jobs.worker import EmbeddedWorker
 
@@ -168,7 +167,7 @@ def house(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[House]:
 def test_no_exception_leaves_an_actor(error: Exception) -> None:
     heard: list[tuple[int, BaseException]] = []
     runs: list[int] = []
-    broker = embedded_broker()
+    queue = embedded_queue()
 
     async def fail(campaign: int, lane: int = 0) -> LaneEnd:
         runs.append(campaign)
@@ -179,17 +178,17 @@ def test_no_exception_leaves_an_actor(error: Exception) -> None:
     def on_bug(campaign: int, found: BaseException) -> None:
         heard.append((campaign, found))
 
-    enqueue_lane = declare_send_lane(broker, LocalBoard(), fail, on_bug)
-    with EmbeddedWorker(broker, close):
+    enqueue_lane = declare_send_lane(queue, fail, on_bug)
+    with EmbeddedWorker(queue.broker, close):
         enqueue_lane(7, 0)
         wait_until(lambda: heard)
     assert heard == [(7, error)]
     assert runs == [7]  # the broker does not run it again
-    assert broker.dead_letters == []
+    assert queue.broker.dead_letters == []
 
 
 def test_a_lane_enqueues_itself_again_while_there_is_more() -> None:
-    broker = embedded_broker()
+    queue = embedded_queue()
     ends = [LaneEnd.MORE] * 20 + [LaneEnd.DRAINED]
     runs: list[tuple[int, int]] = []
     done = threading.Event()
@@ -202,16 +201,16 @@ def test_a_lane_enqueues_itself_again_while_there_is_more() -> None:
 
     async def close() -> None: ...
 
-    enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
-    with EmbeddedWorker(broker, close):
+    enqueue = declare_send_lane(queue, run, lambda campaign, error: None)
+    with EmbeddedWorker(queue.broker, close):
         enqueue(3, 1)
         assert done.wait(PATIENCE)
-        broker.join("lanes", timeout=int(PATIENCE * 1000))
+        queue.broker.join("lanes", timeout=int(PATIENCE * 1000))
     assert runs == [(3, 1)] * 21
 
 
 def test_close_runs_on_the_loop_of_the_lanes() -> None:
-    broker = embedded_broker()
+    queue = embedded_queue()
     loops: list[asyncio.AbstractEventLoop] = []
 
     async def run(campaign: int, lane: int) -> LaneEnd:
@@ -221,8 +220,8 @@ def test_close_runs_on_the_loop_of_the_lanes() -> None:
     async def close() -> None:
         loops.append(asyncio.get_running_loop())
 
-    enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
-    with EmbeddedWorker(broker, close):
+    enqueue = declare_send_lane(queue, run, lambda campaign, error: None)
+    with EmbeddedWorker(queue.broker, close):
         enqueue(1, 0)
         wait_until(lambda: loops)
     assert len(loops) == 2
@@ -242,14 +241,13 @@ def test_importing_starts_nothing() -> None:
 INTERRUPTED = """
 import asyncio, os, signal, threading
 from jobs.actors import declare_send_lane
-from jobs.board import LocalBoard
-from jobs.broker import embedded_broker
+from jobs.queue import embedded_queue
 from jobs.worker import EmbeddedWorker
 
 # a process started in a shell's background inherits that SIGINT is ignored
 signal.signal(signal.SIGINT, signal.default_int_handler)
 started = threading.Event()
-broker = embedded_broker()
+queue = embedded_queue()
 
 async def run(campaign, lane):
     started.set()
@@ -258,9 +256,9 @@ async def run(campaign, lane):
 async def close():
     pass
 
-enqueue = declare_send_lane(broker, LocalBoard(), run, lambda campaign, error: None)
+enqueue = declare_send_lane(queue, run, lambda campaign, error: None)
 try:
-    with EmbeddedWorker(broker, close):
+    with EmbeddedWorker(queue.broker, close):
         enqueue(1, 0)
         started.wait()
         threading.Timer(0.5, os.kill, (os.getpid(), signal.SIGINT)).start()
@@ -398,7 +396,7 @@ def test_leaving_does_not_wait_for_a_listing_that_cannot_be_read_for_minutes(hou
         sender.enqueue(campaign)
         wait_until(lambda: house.counts(campaign).get(R.IN_DOUBT))
         house.pace.blocked = True  # a 429 with Retry-After: 900, say
-        wait_until(lambda: sender.reconcile(campaign) is not None or sender._doubts.is_looking(campaign))
+        wait_until(lambda: sender.reconcile(campaign) is not None or sender._crew.doubts.is_looking(campaign))
     assert sender.failure is None
 
 

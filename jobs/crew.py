@@ -1,0 +1,67 @@
+"""What sends in one process: its lanes, its look-out for rows in doubt, and the worker that both run on."""
+
+from __future__ import annotations
+
+from collections.abc import Awaitable, Callable
+from datetime import timedelta
+from types import TracebackType
+
+from dispatcher.sending.dispatch import LaneLimits
+from dispatcher.sending.reconcile import Reconciler
+from dispatcher.sending.services import Services
+from jobs.actors import declare_send_lane
+from jobs.doubts import Doubts
+from jobs.lanes import Lanes
+from jobs.queue import Queue
+from jobs.worker import EmbeddedWorker
+
+
+class Crew:
+    """Works while its ``with`` block lasts; leaving it starts no further request and settles what is in flight.
+
+    ``stopping`` is asked before every claim and request.  ``close`` is awaited on the worker's event loop at the end.
+    ``failed`` hears, on that loop, what a lane or a look failed with, and the campaign's id.
+    """
+
+    def __init__(
+        self,
+        services: Services,
+        reconciler: Reconciler,
+        close: Callable[[], Awaitable[None]],
+        *,
+        queue: Queue,
+        gateway: str,
+        guard: timedelta,
+        failed: Callable[[int, BaseException], None],
+        stopping: Callable[[], bool] = lambda: False,
+        limits: LaneLimits | None = None,
+    ) -> None:
+        self._leaving = False
+        self._stopping = stopping
+        self._close = close
+        self._lanes = Lanes(
+            services, self._must_stop, failed, gateway=gateway, guard=guard, limits=limits or LaneLimits()
+        )
+        self.start_lane = declare_send_lane(queue, self._lanes.run, failed)
+        self._worker = EmbeddedWorker(queue.broker, self._finish)
+        self.doubts = Doubts(
+            reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
+        )
+
+    def __enter__(self) -> Crew:
+        self._worker.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self._leaving = True
+        self._worker.__exit__(kind, error, trace)
+
+    def _must_stop(self) -> bool:
+        return self._leaving or self._stopping()
+
+    async def _finish(self) -> None:
+        # lanes that were between two slices have requests in flight; nobody else settles them
+        await self._lanes.finish()
+        await self._close()
