@@ -10,7 +10,7 @@ from datetime import datetime, timedelta
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
-from dispatcher.ledger.states import OPEN
+from dispatcher.ledger.states import OPEN, UNDER_WAY
 from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.services import Clock
 
@@ -23,8 +23,8 @@ log = logging.getLogger(__name__)
 
 class Sweep:
     """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane`` and
-    ``look_for_doubts`` do nothing when it is done or not yet time; ``tell`` hears how many campaigns are being sent, and
-    their open rows.  It starts nothing that is paused.
+    ``look_for_doubts`` do nothing when it is done or not yet time; ``tell`` hears how many campaigns are being sent,
+    and their open rows.  It starts nothing that is paused.
     """
 
     def __init__(
@@ -65,7 +65,7 @@ class Sweep:
         campaigns, still = self._mine(CampaignState.SENDING), Counter(dict.fromkeys(OPEN, 0))
         for campaign in campaigns:
             try:
-                still.update(self._look_after(campaign, workers))
+                still.update(self._look_after(campaign, workers, now))
             except DispatcherError as error:  # those behind it have their turn all the same
                 failure = error
         self._tell(len(campaigns), {state.code: still[state] for state in OPEN})
@@ -75,14 +75,14 @@ class Sweep:
 
     def _leave_what_lay_still(self, now: datetime) -> None:
         """All workers were away for a day: what the gateway forbids may have changed, and only ``resume`` screens."""
-        for campaign in self._mine(CampaignState.SENDING, CampaignState.WAITING):
-            let_it_be_screened(self._ledger, campaign.id, now)
+        for campaign in self._mine(*UNDER_WAY):
+            let_it_be_screened(self._ledger, campaign, now)
 
     def _mine(self, *states: CampaignState) -> list[CampaignView]:
         found = self._ledger.queries.campaigns_in(*states)
         return [campaign for campaign in found if campaign.gateway == self._gateway]
 
-    def _look_after(self, campaign: CampaignView, workers: int) -> dict[RowState, int]:
+    def _look_after(self, campaign: CampaignView, workers: int, now: datetime) -> dict[RowState, int]:
         """Gives what is still open."""
         counts = self._ledger.queries.counts(campaign.id)
         ready = counts.get(RowState.READY, 0)
@@ -91,7 +91,7 @@ class Sweep:
                 self._start_lane(campaign.id, lane)
         if counts.get(RowState.IN_DOUBT):
             self._look_for_doubts(campaign.id)
-        state = self._ledger.campaigns.finish_if_done(campaign.id, self._clock.now())
+        state = self._ledger.campaigns.finish_if_done(campaign.id, now)
         if state is not CampaignState.SENDING:
             log.info("campaign %s is %s", campaign.id, state.code)
         return {state: n for state, n in counts.items() if state in OPEN}

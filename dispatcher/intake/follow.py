@@ -14,15 +14,13 @@ from dispatcher.errors import DispatcherError, Unreachable
 from dispatcher.intake.house import House, Progress, Sender, Watcher
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
-from dispatcher.ledger.states import SENT
+from dispatcher.ledger.states import SENT, UNDER_WAY
 from dispatcher.sending.reconcile import Outlook
 from dispatcher.sending.stops import Stop
 
 POLL_SECONDS = 0.2
 SWEEP_SECONDS = 1.0
 RATE_WINDOW = 25  # polls over which the shown rate is taken
-
-UNDER_WAY = frozenset({CampaignState.SENDING, CampaignState.WAITING})
 
 
 def follow(

@@ -28,6 +28,7 @@ from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
 from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
+from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.report.files import check_folder
 from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.preflight import Mode, PreflightChoice
@@ -88,7 +89,7 @@ class Launch:
         """One that lay still for a day does not go on where it was: what the gateway forbids may have changed."""
         now = self._house.clock.now()
         if campaign is not None and campaign.gateway == self._house.gateway:
-            let_it_be_screened(self._ledger, campaign.id, now)
+            let_it_be_screened(self._ledger, campaign, now)
         tidy(self._ledger, self._house.owners, now)
 
     def _pick_up(
@@ -153,7 +154,7 @@ class Launch:
         interrupted = False
         forbidden: tuple[int, ...] = ()
         try:
-            if campaign.state in (C.SENDING, C.WAITING):
+            if campaign.state in UNDER_WAY:
                 leave_out_listed(self._house, self._watcher, campaign)  # the list may be new
                 interrupted = self._follow(campaign.id)
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):

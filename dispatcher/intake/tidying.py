@@ -18,7 +18,7 @@ def tidy(ledger: Ledger, owners: Owners, now: datetime) -> None:
     discard_dead_plans(ledger, owners, now)
     # before their rows are written about, which looks like somebody at work on them
     for campaign in ledger.queries.campaigns_in(CampaignState.SENDING):
-        let_it_be_screened(ledger, campaign.id, now)
+        let_it_be_screened(ledger, campaign, now)
     ledger.rows.doubt_dead(owners.is_gone, now)
     owners.forget_dead()
     ledger.rows.doubt_expired(now)

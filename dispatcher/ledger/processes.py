@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import asdict, dataclass
 from datetime import datetime, timedelta
 
-from sqlalchemy import delete, insert, select, update
+from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import processes
@@ -59,10 +59,19 @@ class Processes:
         """Processes of a role that gave a sign of life lately."""
         with self._database.read() as connection:
             since = now + self._database.ahead(connection, now) - within
-        return [process for process in self.all() if process.role == role and process.last_seen >= since]
+            return _found(connection, processes.c.role == role, processes.c.last_seen >= since)
+
+    def find(self, owner: str) -> Process | None:
+        """One of them; None when it is not (or no longer) registered."""
+        with self._database.read() as connection:
+            return next(iter(_found(connection, processes.c.owner == owner)), None)
 
     def all(self) -> list[Process]:
         """Every registered process, oldest first."""
         with self._database.read() as connection:
-            found = connection.execute(select(processes).order_by(processes.c.started_at)).mappings().all()
-        return [Process(**each) for each in found]
+            return _found(connection)
+
+
+def _found(connection: Connection, *where: ColumnElement[bool]) -> list[Process]:
+    query = select(processes).where(*where).order_by(processes.c.started_at)
+    return [Process(**each) for each in connection.execute(query).mappings()]

@@ -184,6 +184,9 @@ MAYBE_SENT = SENT | {R.SENDING, R.IN_DOUBT}
 OPEN = frozenset({R.READY, R.SENDING, R.IN_DOUBT})
 """Something still has to happen before the campaign is finished."""
 
+UNDER_WAY = frozenset({C.SENDING, C.WAITING})
+"""Rows go out without anybody being asked again, now or when they are due."""
+
 LEFT_OUT = frozenset({R.DUPLICATE, R.OPTED_OUT, R.ALREADY_SENT, R.HIDDEN})
 """Not sent because a rule says so: no problem."""
 

@@ -9,37 +9,34 @@ from __future__ import annotations
 
 from datetime import datetime, timedelta
 
-from dispatcher.ledger import CampaignState, Ledger, RowState
+from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
+from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.sending.preflight import REMEMBERED_FOR
 from dispatcher.sending.stops import Stop
 
 STILL = timedelta(minutes=30)  # without a write: nobody sends it, at one message a minute either
 
 
-def has_to_be_screened_again(ledger: Ledger, campaign_id: int, now: datetime) -> bool:
+def has_to_be_screened_again(ledger: Ledger, campaign: CampaignView, now: datetime) -> bool:
     """True for a campaign SENDING or WAITING that lies still, whose last preflight began more than a day ago, and that
     has rows to send.
 
-    In every other state a campaign goes through the preflight anyway before it is sent.  Ask before anything else is
-    written about the campaign: any write looks like somebody at work.
+    In every other state a campaign goes through the preflight anyway before it is sent.  ``campaign`` is to be
+    read before anything else is written about it: any write looks like somebody at work.
     """
-    campaign = ledger.queries.campaign(campaign_id)
-    if (
-        campaign.state not in (CampaignState.SENDING, CampaignState.WAITING)
-        or campaign.updated_at > now - STILL
-    ):
+    if campaign.state not in UNDER_WAY or campaign.updated_at > now - STILL:
         return False
-    if not ledger.queries.counts(campaign_id).get(RowState.READY):
+    if not ledger.queries.counts(campaign.id).get(RowState.READY):
         return False
     began = [
         event.at
-        for event in ledger.events.of(campaign_id, "state")
+        for event in ledger.events.of(campaign.id, "state")
         if event.detail.get("new") == CampaignState.PREFLIGHT.code
     ]
     return not began or began[-1] < now - REMEMBERED_FOR
 
 
-def let_it_be_screened(ledger: Ledger, campaign_id: int, now: datetime) -> None:
+def let_it_be_screened(ledger: Ledger, campaign: CampaignView, now: datetime) -> None:
     """Pause the campaign if it has to be screened again: from there it goes on through a preflight only."""
-    if has_to_be_screened_again(ledger, campaign_id, now):
-        ledger.campaigns.pause(campaign_id, now, str(Stop.SCREENED_LONG_AGO))
+    if has_to_be_screened_again(ledger, campaign, now):
+        ledger.campaigns.pause(campaign.id, now, str(Stop.SCREENED_LONG_AGO))

@@ -56,7 +56,7 @@ class Owners:
 
     def __init__(self, ledger: Ledger, folder: Path, silence: timedelta) -> None:
         self._ledger = ledger
-        self._place = place_of(folder)
+        self.place = place_of(folder)  # what processes of this place register as their host
         self._silence = max(silence, LEAST_SILENCE)
 
     def is_gone(self, owner: str) -> bool:
@@ -64,19 +64,19 @@ class Owners:
 
         The register is read anew each time: a process that came since must not lose its plan or its claims.
         """
-        process = self._registered(owner)
+        process = self._ledger.processes.find(owner)
         return process is None or self._is_dead(process)
 
     def is_silent(self, owner: str, now: datetime) -> bool:
         """True for a process of another place that has not been heard of; it may be cut off, frozen or dead."""
-        process = self._registered(owner)
+        process = self._ledger.processes.find(owner)
         if process is None or self._is_here(process):
             return False
         return process.last_seen < self._ledger.now(now) - self._silence
 
     def is_here(self, owner: str) -> bool:
         """Whether a registered process is of this place, where its lock proves what it is."""
-        process = self._registered(owner)
+        process = self._ledger.processes.find(owner)
         return process is not None and self._is_here(process)
 
     def forget_dead(self) -> None:
@@ -86,16 +86,8 @@ class Owners:
                 self._ledger.processes.forget(process.owner)
                 Path(process.lock_path).unlink(missing_ok=True)
 
-    @property
-    def place(self) -> str:
-        """What processes of this place register as their host."""
-        return self._place
-
-    def _registered(self, owner: str) -> Process | None:
-        return next((process for process in self._ledger.processes.all() if process.owner == owner), None)
-
     def _is_here(self, process: Process) -> bool:
-        return process.host == self._place
+        return process.host == self.place
 
     def _is_dead(self, process: Process) -> bool:
         lock = process.lock_path
