@@ -56,6 +56,14 @@ def postgres() -> Iterator[PostgresServer]:
         yield server
 
 
+@pytest.fixture
+def database(postgres: PostgresServer) -> Iterator[str]:
+    """The name of an empty database of this test's own."""
+    name = postgres.new_database()
+    yield name
+    postgres.drop_database(name)
+
+
 @pytest.fixture(scope="session")
 def valkey() -> Iterator[ValkeyServer]:
     """A server of the Redis protocol of this test process; keys are named after what a test makes up."""

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import socket
 import subprocess
 import sys
 import time
@@ -23,6 +22,7 @@ from typing import Any
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.states import SENT
+from tests.servers.ports import free_port
 
 RUN = (sys.executable, "-m", "dispatcher", "run")
 RUNNER = (sys.executable, "-m", "tests.chaos.runner", "run")  # the same in a strange world
@@ -149,7 +149,7 @@ def battlefield(
 
     It keeps its port when it is stopped and started again meanwhile.
     """
-    with SimulatorThread(config, port=_free_port()) as simulator:
+    with SimulatorThread(config, port=free_port()) as simulator:
         yield Battlefield(folder, simulator, rate_per_minute, command=command, settings=settings or {})
 
 
@@ -261,10 +261,3 @@ def _by_id(campaign: CampaignView) -> int:
 
 def _digest(file: Path) -> str:
     return sha256(file.read_bytes()).hexdigest()
-
-
-def _free_port() -> int:
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port: int = free.getsockname()[1]
-        return port

@@ -33,9 +33,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
         return
     postgres: PostgresServer = request.getfixturevalue("postgres")
-    name = postgres.new_database()
-    yield postgres.url(name)
-    postgres.drop_database(name)
+    yield postgres.url(request.getfixturevalue("database"))
 
 
 @pytest.fixture
@@ -95,11 +93,11 @@ def test_a_leader_that_resigned_leaves_nothing_behind(ledger: Ledger) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
 def test_a_frozen_leader_of_a_server_is_replaced_and_knows_it(
-    postgres: PostgresServer, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+    postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE", 1)
-    name = postgres.new_database()
-    frozen, other = Ledger.open(postgres.url(name), create=True), Ledger.open(postgres.url(name))
+    url = postgres.url(database)
+    frozen, other = Ledger.open(url, create=True), Ledger.open(url)
     first, second = frozen.leader("sweep"), other.leader("sweep")
     assert first.leads()
     assert not second.leads()
@@ -109,15 +107,13 @@ def test_a_frozen_leader_of_a_server_is_replaced_and_knows_it(
         each.resign()
     for ledger in (frozen, other):
         ledger.dispose()
-    postgres.drop_database(name)
 
 
-def test_a_leader_that_was_cut_off_does_not_lead(postgres: PostgresServer) -> None:
-    name = postgres.new_database()
+def test_a_leader_that_was_cut_off_does_not_lead(postgres: PostgresServer, database: str) -> None:
     with Proxy(postgres.port) as proxy:
         away, other = (
-            Ledger.open(postgres.url(name, proxy.port), create=True),
-            Ledger.open(postgres.url(name)),
+            Ledger.open(postgres.url(database, proxy.port), create=True),
+            Ledger.open(postgres.url(database)),
         )
         first, second = away.leader("sweep"), other.leader("sweep")
         assert first.leads()
@@ -130,7 +126,6 @@ def test_a_leader_that_was_cut_off_does_not_lead(postgres: PostgresServer) -> No
         first.resign()
         away.dispose()
     other.dispose()
-    postgres.drop_database(name)
 
 
 def test_the_clock_of_the_ledger(ledger: Ledger) -> None:

@@ -6,7 +6,7 @@ import multiprocessing
 import random
 import threading
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from datetime import timedelta
 from decimal import Decimal
@@ -31,13 +31,6 @@ from dispatcher.ledger.database import Database
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.unit.loaded import START, load_campaign, loadable_row
-
-
-@pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
-    name = postgres.new_database()
-    yield name
-    postgres.drop_database(name)
 
 
 def open_and_close(url: str, together: Any, out: Any) -> None:

@@ -12,75 +12,36 @@ import secrets
 import shutil
 import signal
 import subprocess
-import tempfile
-import time
 from pathlib import Path
-from types import TracebackType
 
 import psycopg
 
-from tests.servers.ports import free_port
+from tests.servers.base import Server
 
 START_SECONDS = 60.0
 # a test's data may be lost with the machine; what PostgreSQL promises when it is killed is kept by its log alone
 SETTINGS = {"shared_buffers": "32MB", "max_connections": "100", "fsync": "off", "max_wal_size": "256MB"}
 
 
-class PostgresServer:
-    """Runs while its ``with`` block lasts, in a folder of its own that is deleted afterwards."""
+class PostgresServer(Server):
+    """A server of many databases; each test makes one of its own."""
+
+    name = "postgres"
+    polite = signal.SIGINT  # clients are cut off, but its data is written
+    abrupt = signal.SIGQUIT
 
     def __init__(self) -> None:
-        # not below pytest's folder: as root the server runs as another user, who may not enter that
-        self._folder = Path(tempfile.mkdtemp(prefix="postgres-"))
+        super().__init__()
         self._data = self._folder / "data"
         self._programs = _installation() / "bin"
         self._user = self._step_down()
-        self._process: subprocess.Popen[bytes] | None = None
-        self.port = 0
-
-    def __enter__(self) -> PostgresServer:
-        try:
-            self._run("initdb", "-D", self._data, "-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync")
-            self.start()
-        except BaseException:
-            self.__exit__(None, None, None)
-            raise
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.stop()
-        shutil.rmtree(self._folder, ignore_errors=True)
 
     def start(self) -> None:
         """Start on the same data and the same port as before, and wait until it answers."""
-        self.port = self.port or free_port()
         options = [option for name, value in SETTINGS.items() for option in ("-c", f"{name}={value}")]
         options += ["-p", str(self.port), "-h", "127.0.0.1", "-k", ""]
-        with (self._folder / "log").open("ab") as log:
-            self._process = subprocess.Popen(
-                [self._programs / "postgres", "-D", self._data, *options],
-                user=self._user,
-                cwd=self._data,
-                stdin=subprocess.DEVNULL,
-                stdout=log,
-                stderr=log,
-                start_new_session=True,
-            )
-        self._wait_until_it_answers()
-
-    def stop(self, *, at_once: bool = False) -> None:
-        """End it: clients are cut off; ``at_once`` without a checkpoint, as a power cut of the server would."""
-        if self._process is None:
-            return
-        self._process.send_signal(signal.SIGQUIT if at_once else signal.SIGINT)
-        try:
-            self._process.wait(timeout=30)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait(timeout=30)
-        self._process = None
+        self._launch([self._programs / "postgres", "-D", self._data, *options], self._data, self._user)
+        self._wait_until_it_answers(self._ask, (psycopg.OperationalError,), START_SECONDS)
 
     def url(self, database: str = "postgres", port: int | None = None) -> str:
         """For libpq, and with ``postgresql+psycopg`` for SQLAlchemy; ``port``: a proxy's."""
@@ -113,27 +74,18 @@ class PostgresServer:
         shutil.chown(self._data, user="nobody")
         return "nobody"
 
-    def _run(self, program: str, *arguments: str | Path) -> None:
+    def _prepare(self) -> None:
+        options = ["-U", "postgres", "-A", "trust", "-E", "UTF8", "--no-sync"]
         subprocess.run(
-            [self._programs / program, *arguments],
+            [self._programs / "initdb", "-D", self._data, *options],
             user=self._user,
             check=True,
             capture_output=True,
             timeout=START_SECONDS,
         )
 
-    def _wait_until_it_answers(self) -> None:
-        until = time.monotonic() + START_SECONDS
-        while True:
-            try:
-                psycopg.connect(self.url(), connect_timeout=5).close()
-                return
-            except psycopg.OperationalError:
-                assert self._process is not None
-                if self._process.poll() is not None or time.monotonic() > until:
-                    log = (self._folder / "log").read_text(encoding="utf-8", errors="replace")
-                    raise RuntimeError(f"PostgreSQL did not start:\n{log}") from None
-                time.sleep(0.05)
+    def _ask(self) -> None:
+        psycopg.connect(self.url(), connect_timeout=5).close()
 
 
 def _installation() -> Path:
