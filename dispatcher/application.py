@@ -119,9 +119,8 @@ def check_pairing(broker: str, ledger: str) -> None:
     """Embedded with a file, Redis with PostgreSQL: any other pair would share the work and not the limit, or the
     limit and not the work.  UsageError for those.
     """
-    if is_distributed(broker) != ledger.startswith("postgresql") or not (
-        is_distributed(broker) or broker == "embedded"
-    ):
+    served = ledger.startswith("postgresql")
+    if not (served if is_distributed(broker) else broker == "embedded" and not served):
         raise UsageError("settings_pairing", broker=masked(broker), ledger=masked(ledger))
 
 

@@ -26,9 +26,7 @@ QUEUE = "lanes"
 ANSWER_SECONDS = 2.0  # an answer of the server later than this is none
 # measured: a killed worker's messages run again after 6 s instead of 405 s, at no cost seen
 HEARTBEAT_TIMEOUT = 5_000  # milliseconds
-EVERY_COMMAND = (
-    1_000_000  # "out of a million": maintenance, which finds dead workers, goes with every command
-)
+EVERY_COMMAND = 1_000_000  # out of a million: maintenance, which finds dead workers, goes with every command
 
 
 def embedded_broker() -> StubBroker:

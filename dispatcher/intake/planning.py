@@ -50,7 +50,13 @@ class LedgerHistory:
 
     def _rows(self, found: Iterable[MemoryRow]) -> list[SentRow]:
         return [
-            SentRow(row.gateway == self.gateway, row.campaign_id, row.row, row.recipient, row.message_id)
+            SentRow(
+                here=row.gateway == self.gateway,
+                campaign=row.campaign_id,
+                row=row.row,
+                recipient=row.recipient,
+                message_id=row.message_id,
+            )
             for row in found
         ]
 

@@ -78,7 +78,6 @@ class SqlitePace:
         self._clock = clock
         self._busy_seconds = busy_seconds
         self.interval = interval_for(limit_per_minute)
-        self.rate = 1 / self.interval  # slots a second
         self.reach = reach_for(self.interval)
         self._connection: sqlite3.Connection | None = None
         self._identity: tuple[int, int] | None = None

@@ -42,9 +42,8 @@ def _some(database: Database, campaign_id: int, row: int, price: Decimal) -> int
     with database.write() as connection:
         locked(connection, campaign_id)
         where = _like(connection, campaign_id, row)
-        reserve = type_coerce(
-            rows.c.reserve_cost, BigInteger
-        )  # in the database it is a number of micro-units
+        # in the database it is a number of micro-units
+        reserve = type_coerce(rows.c.reserve_cost, BigInteger)
         cheaper = (
             is_ready(),
             reserve > 0,

@@ -13,8 +13,9 @@ from datetime import datetime
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignState, Claim, ClaimRequest, Settlement
-from dispatcher.sending.guards import Brake, Halt, Stop, stop_campaign
+from dispatcher.sending.guards import Brake, Halt, stop_campaign
 from dispatcher.sending.services import Services
+from dispatcher.sending.stops import Stop
 
 LOOK_EVERY = 1.0  # seconds after which the ledger is asked whether the campaign is still being sent
 

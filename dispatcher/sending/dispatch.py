@@ -22,15 +22,15 @@ from dispatcher.gateway.models import Callback, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent
 from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
-from dispatcher.sending.guards import Brake, Breaker, Halt, Stop
+from dispatcher.sending.guards import Brake, Breaker, Halt
 from dispatcher.sending.lease import Lease
 from dispatcher.sending.prices import Prices
 from dispatcher.sending.services import SETTLE_AGAIN, STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
+from dispatcher.sending.stops import Stop
 
-LOOK_AHEAD = (
-    0.3  # seconds before the last slot at which the next ones are reserved; a transaction may take as long
-)
+# seconds before the last slot at which the next ones are reserved; a transaction may take as long
+LOOK_AHEAD = 0.3
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
 MAX_BATCH = 16
 MAX_BATCH_UNLIMITED = 64
@@ -81,8 +81,6 @@ class Lane:
         end = LaneEnd.STOPPED
         try:
             end = await self._slice()
-            if self._books.halt:  # an answer stopped the campaign as the slice ended: nobody will run on
-                end = LaneEnd.STOPPED
         except Exception as error:  # noqa: BLE001 - finish() raises it, once what is in flight is settled
             self._failure = self._failure or error
         finally:
@@ -148,7 +146,8 @@ class Lane:
                 await self._books.stop(Halt(Stop.COST_CAP))
             else:
                 return LaneEnd.DRAINED
-        return LaneEnd.MORE
+        # an answer may have stopped the campaign as the slice ended: then nobody will run on
+        return LaneEnd.STOPPED if self._books.halt else LaneEnd.MORE
 
     def _is_probing(self) -> bool:
         # under a limit the first answer tells the real price before many rows are reckoned with the book's

@@ -16,8 +16,7 @@ from typing import Protocol
 from dispatcher.gateway.models import ErrorCode
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import Ledger
-from dispatcher.sending.stops import HELD_STOPS as HELD_STOPS
-from dispatcher.sending.stops import Stop as Stop
+from dispatcher.sending.stops import HELD_STOPS, Stop
 
 REFUSALS_IN_A_ROW = 20
 REFUSALS_OF_LAST = (20, 200)  # more than 20 (10 %) of the last 200

@@ -8,13 +8,14 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 
 from dispatcher.gateway.client import Page
-from dispatcher.gateway.models import Message, Route
-from dispatcher.ledger import CampaignView, DoubtfulRow, Found, Ledger
+from dispatcher.gateway.models import Message
+from dispatcher.ledger import CampaignView, DoubtfulRow, Ledger
 from dispatcher.ledger.queries import SettledMessage
-from dispatcher.sending.guards import Halt, Stop, stop_campaign
+from dispatcher.sending.guards import Halt, stop_campaign
 from dispatcher.sending.listing import Doubt, Index, Paging, walk
 from dispatcher.sending.services import Services
-from dispatcher.sending.settlements import actual_cost
+from dispatcher.sending.settlements import found
+from dispatcher.sending.stops import Stop
 
 AROUND = timedelta(
     hours=1
@@ -118,13 +119,9 @@ class Lookout:
 
     async def _settle_found(self, message: Message, doubt: Doubt) -> bool:
         ledger, campaign, now = self._services.ledger, doubt.campaign, self._services.clock.now()
-        found = Found(
-            message_id=message.id,
-            sent_at=message.sent_at or message.created_at or doubt.row.attempt_started_at,
-            actual_cost=actual_cost(Route(doubt.row.route), message),
-        )
+        resolution = found(doubt.row.route, message, doubt.row.attempt_started_at)
         resolve = self._ledger.rows.resolve_doubt
-        settled = await ledger(resolve, campaign.id, doubt.row.row, found, now, token=doubt.row.token)
+        settled = await ledger(resolve, campaign.id, doubt.row.row, resolution, now, token=doubt.row.token)
         if settled and campaign.account is None and message.username is not None:
             await ledger(self._ledger.campaigns.set_account, campaign.id, message.username, now)
         if settled and message.blocklisted:

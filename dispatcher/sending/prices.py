@@ -12,9 +12,8 @@ from dispatcher.gateway.models import Message, Route
 from dispatcher.sending.services import Services
 from dispatcher.sending.settlements import actual_cost
 
-PREFIX_DIGITS = (
-    4  # of a number with its "+": enough to tell most countries apart; the ledger knows the country
-)
+# of a number, with its "+": it tells most countries apart, and the ledger knows the country
+PREFIX_LENGTH = 4
 
 
 class Prices:
@@ -32,7 +31,7 @@ class Prices:
         total = actual_cost(Route(route), message)
         if total is None or not total.is_finite() or parts < 1:
             return
-        price, key = total / parts, (route, recipient[:PREFIX_DIGITS])
+        price, key = total / parts, (route, recipient[:PREFIX_LENGTH])
         if price <= self._dearest.get(key, Decimal(0)):
             return
         ledger = self._services.ledger

@@ -21,12 +21,13 @@ from enum import StrEnum
 from dispatcher.errors import UsageError
 from dispatcher.gateway.models import Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome
-from dispatcher.ledger import CLAIM_EXPIRED, Absent, Found, Ledger
-from dispatcher.sending.guards import Halt, Stop, halt_of
+from dispatcher.ledger import CLAIM_EXPIRED, Absent, Ledger
+from dispatcher.sending.guards import Halt, halt_of
 from dispatcher.sending.listing import Doubt
 from dispatcher.sending.passes import Lookout, Pass, stop_for
 from dispatcher.sending.services import Services
-from dispatcher.sending.settlements import actual_cost
+from dispatcher.sending.settlements import found
+from dispatcher.sending.stops import Stop
 
 CLEAN_PASSES = 2
 DISTURBED_PASSES = 5  # in a row, while nothing new of ours is listed: the listing proves nothing
@@ -263,18 +264,10 @@ class Reconciler:
     async def _sent_unasked(self, doubt: Doubt, message: Message) -> None:
         """The gateway ignores dry runs: the row has been sent now, and nobody asks this gateway for a witness again."""
         self._ignores_dry_runs = True
-        ledger, campaign, row, now = (
-            self._services.ledger,
-            doubt.campaign,
-            doubt.row,
-            self._services.clock.now(),
-        )
-        found = Found(
-            message_id=message.id,
-            sent_at=message.sent_at or message.created_at or now,
-            actual_cost=actual_cost(Route(row.route), message),
-        )
-        await ledger(self._ledger.rows.resolve_doubt, campaign.id, row.row, found, now, token=row.token)
+        ledger, campaign, row = self._services.ledger, doubt.campaign, doubt.row
+        now = self._services.clock.now()
+        resolution = found(row.route, message, now)
+        await ledger(self._ledger.rows.resolve_doubt, campaign.id, row.row, resolution, now, token=row.token)
         add = self._ledger.events.add
         await ledger(
             add, "dry_run_not_echoed", now, campaign_id=campaign.id, row=row.row, message_id=message.id

@@ -13,11 +13,12 @@ from dispatcher.gateway.models import ErrorCode, Message, Options, Route, SendRe
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
 from dispatcher.sending.folded import Folded
-from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, Stop, halt_of, stop_campaign
+from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, halt_of, stop_campaign
 from dispatcher.sending.prices import Prices
 from dispatcher.sending.selection import Key, key_of
 from dispatcher.sending.services import SETTLE_AGAIN, Services
 from dispatcher.sending.settlements import accepted
+from dispatcher.sending.stops import Stop
 
 TRIES = 5  # of one request that gave no usable answer
 FIRST_WAIT = 1.0  # seconds before the second try; doubled each time
@@ -160,14 +161,14 @@ class Screener:
             await ledger(self._ledger.campaigns.set_account, campaign, message.username, now)
         answer = accepted(dry_run, secrets.token_hex(8), message, now)
         owner, record = self._services.owner, self._ledger.rows.sent_unasked
-        for wait in SETTLE_AGAIN:  # forgotten, it would be sent again
+        for wait in (*SETTLE_AGAIN, None):  # forgotten, it would be sent again
             try:
                 await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
                 break
             except Unreachable:
+                if wait is None:
+                    raise
                 await self._services.clock.sleep(wait)
-        else:
-            await ledger(record, campaign, answer, owner=owner, started=dry_run.started, now=now)
         await ledger(
             self._ledger.events.add,
             "dry_run_not_echoed",

@@ -9,7 +9,7 @@ from typing import Protocol
 from dispatcher.campaign.reasons import Reason
 from dispatcher.gateway.models import Message, Route
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import Accepted, ClaimedRow, InDoubt, NotSent, Refused, Settlement
+from dispatcher.ledger import Accepted, ClaimedRow, Found, InDoubt, NotSent, Refused, Settlement
 
 
 def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: datetime) -> Settlement:
@@ -59,6 +59,15 @@ def accepted(row: Attempted, token: str, message: Message, started: datetime) ->
         sent_at=message.sent_at or message.created_at or started,
         actual_cost=actual_cost(Route(row.route), message),
         echoed=message.recipient == row.recipient and message.message == row.text,
+    )
+
+
+def found(route: str, message: Message, otherwise: datetime) -> Found:
+    """A listed message as the end of a doubt; ``otherwise`` stands in for a time that the message does not have."""
+    return Found(
+        message_id=message.id,
+        sent_at=message.sent_at or message.created_at or otherwise,
+        actual_cost=actual_cost(Route(route), message),
     )
 
 

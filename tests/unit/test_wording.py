@@ -20,7 +20,7 @@ from dispatcher.campaign.columns import How
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.errors import FileError, UsageError
 from dispatcher.ledger import CampaignState, RowState
-from dispatcher.sending.guards import Stop
+from dispatcher.sending.stops import Stop
 from dispatcher.settings import GatewayKind
 from dispatcher.wording import LANGUAGES, Fact, Wording
 

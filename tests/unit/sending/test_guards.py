@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 from dispatcher.gateway.models import Message
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState
-from dispatcher.sending.guards import HELD_STOPS, RESTS, Breaker, Halt, Stop, halt_of, stop_campaign
+from dispatcher.sending.guards import RESTS, Breaker, Halt, halt_of, stop_campaign
+from dispatcher.sending.stops import HELD_STOPS, Stop
 
 ACCEPTED = Verdict(Outcome.ACCEPTED, message=Message(id="m1"), http_status=201)
 REFUSED = Verdict(Outcome.REFUSED, http_status=422, code=2011)
