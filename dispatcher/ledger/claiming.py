@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text, update
@@ -13,7 +14,7 @@ from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
 from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
 
-_NAMES = ("row", "recipient", "route", "sender", "text", "encoding", "parts", "reserve_cost", "attempts")
+_NAMES = tuple(field.name for field in fields(ClaimedRow))
 _OF_CAMPAIGN = rows.c.campaign_id == bindparam("of_campaign")
 
 _DUE = (
@@ -25,7 +26,7 @@ _DUE = (
 )
 _SEND = (
     update(rows)
-    .where(_OF_CAMPAIGN, rows.c.row == bindparam("of_row"), rows.c.state == RowState.READY)
+    .where(_OF_CAMPAIGN, is_ready(), rows.c.row.in_(bindparam("chosen", expanding=True)))
     .values(
         state=RowState.SENDING,
         reason=None,
@@ -82,7 +83,7 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
     sendable = _leave_out(connection, campaign, request, due, tally)
     chosen = _within_cap(campaign, sendable, tally)
     mark_rows(connection, campaign.id, request, chosen, tally)
-    claimed = [ClaimedRow(**{name: getattr(row, name) for name in _NAMES}) for row in chosen]
+    claimed = [ClaimedRow(**dict(zip(_NAMES, row, strict=False))) for row in chosen]
     left_out, capped = len(due) - len(sendable), len(chosen) < len(sendable)
     return Claim(rows=claimed, state=state, capped=capped, left_out=left_out)
 
@@ -159,9 +160,9 @@ def mark_rows(
     """The ready rows ``chosen`` of a locked campaign are on their way from here on."""
     if not chosen:
         return
-    common = {"of_campaign": campaign_id, "token": request.token, "owner": request.owner}
-    common |= {"at": request.now, "until": request.deadline}
-    marked = connection.execute(_SEND, [{**common, "of_row": row.row} for row in chosen]).rowcount
+    values = {"of_campaign": campaign_id, "token": request.token, "owner": request.owner}
+    values |= {"at": request.now, "until": request.deadline, "chosen": [row.row for row in chosen]}
+    marked = connection.execute(_SEND, values).rowcount
     if marked != len(chosen):
         raise RuntimeError(f"campaign {campaign_id}: rows moved while it was locked")
     for row in chosen:

@@ -11,13 +11,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from decimal import Decimal
-from functools import lru_cache
 from typing import Any
 
-from sqlalchemy import Connection, Row, Update, bindparam, select, update
+from sqlalchemy import Connection, Row, bindparam, select
 
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.counting import Counted, Tally
+from dispatcher.ledger.each import move_each
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Accepted, NotSent, Refused, Settlement
 from dispatcher.ledger.schema import rows
@@ -26,6 +26,7 @@ from dispatcher.ledger.values import rounded
 
 R = RowState
 DETAIL_LENGTH = 500
+MOST_MONEY = 1_000_000_000  # whole units: sums of micro-units have to fit into 64 bits
 CLAIM_EXPIRED = "claim_expired"
 """Detail of a doubt about a claim whose owner has not spoken: if it lives, its request may still leave."""
 FACTS = tuple(
@@ -129,12 +130,16 @@ def doubtful(now: datetime, code: str | None, detail: str | None) -> Decision:
 
 
 def _short(detail: str | None) -> str | None:
-    return None if detail is None else detail[:DETAIL_LENGTH]
+    if detail is None:
+        return None
+    # what no database keeps: an exception's own words may hold anything
+    return detail[:DETAIL_LENGTH].replace("\0", "").encode(errors="replace").decode()
 
 
 def _price(amount: Decimal | None) -> Decimal | None:
     # an unreadable price must not cost the outcome: it is an unknown price
-    return rounded(amount) if amount is not None and amount.is_finite() and amount >= 0 else None
+    readable = amount is not None and amount.is_finite() and 0 <= amount < MOST_MONEY
+    return rounded(amount) if amount is not None and readable else None
 
 
 def settle_rows(
@@ -175,7 +180,7 @@ def write_decisions(
     for row, decision in writes:
         new = decision.new or row.state
         if decision.through_sending:
-            groups[(0, R.READY, R.SENDING, ())].append(_key(campaign.id, row))
+            groups[(0, R.READY, R.SENDING, ())].append(_key(row))
         old = R.SENDING if decision.through_sending else row.state
         values = {
             **decision.values,
@@ -183,38 +188,23 @@ def write_decisions(
         }
         if old not in SENT and new in SENT | {R.READY}:
             values |= {"reason": None, "error_code": None, "error_detail": None}
-        groups[(1, old, new, tuple(sorted(values)))].append({**_key(campaign.id, row), **_named(values)})
+        groups[(1, old, new, tuple(sorted(values)))].append({**_key(row), **values})
         actual = values.get("actual_cost", row.actual_cost)
         before = Counted(row.state, row.parts, row.reserve_cost, row.actual_cost)
         tally.change(before, Counted(new, row.parts, row.reserve_cost, actual))
         if new is R.READY:
             back.append(row.row)
     for group in sorted(groups):  # what is taken back first comes first
-        _, old, new, names = group
-        batch = groups[group]
-        if connection.execute(_guarded(old, new, names), batch).rowcount != len(batch):
+        _, old, new, _ = group
+        moves = groups[group]
+        if move_each(connection, campaign.id, old, new, moves) != len(moves):
             raise RuntimeError(f"campaign {campaign.id}: rows moved while it was locked")
     if back and campaign.state is CampaignState.CANCELLED:
         move_ready_rows(connection, campaign.id, R.CANCELLED, "cancelled", tally, rows.c.row.in_(back))
 
 
-def _key(campaign_id: int, row: Row[Any]) -> dict[str, Any]:
-    return {"of_campaign": campaign_id, "of_row": row.row, "of_token": row.attempt_token}
-
-
-def _named(values: dict[str, Any]) -> dict[str, Any]:
-    return {f"new_{name}": value for name, value in values.items()}
-
-
-@lru_cache(maxsize=64)
-def _guarded(old: RowState, new: RowState, names: tuple[str, ...]) -> Update:
-    where = (
-        rows.c.campaign_id == bindparam("of_campaign"),
-        rows.c.row == bindparam("of_row"),
-        rows.c.attempt_token == bindparam("of_token"),
-        rows.c.state == old,
-    )
-    return update(rows).where(*where).values(state=new, **{name: bindparam(f"new_{name}") for name in names})
+def _key(row: Row[Any]) -> dict[str, Any]:
+    return {"row": row.row, "attempt_token": row.attempt_token}
 
 
 def _waves(settlements: Sequence[Settlement]) -> list[list[Settlement]]:

@@ -225,13 +225,49 @@ def test_a_message_id_of_another_row_is_no_acceptance(desk: Any) -> None:
     assert kinds(desk, campaign) == ["message_id_taken"] * 2
 
 
-@pytest.mark.parametrize("price", ["0.0455000000000000012", "-1", "NaN", "Infinity"])
+@pytest.mark.parametrize("price", ["0.0455000000000000012", "-1", "NaN", "Infinity", "1e9", "1e40"])
 def test_a_strange_price_never_costs_the_outcome(desk: Any, price: str) -> None:
     campaign = desk.campaign(desk.rows(1))
     desk.claim(campaign, "a")
     desk.settle(campaign, desk.accepted(2, "a", actual_cost=Decimal(price)))
     row = next(iter(desk.ledger.queries.report_rows(campaign)))
     assert row.actual_cost == (Decimal("0.0455") if price.startswith("0.0") else None)
+    desk.check_counters(campaign)
+
+
+def test_a_detail_is_kept_in_what_every_database_can_keep(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(1))
+    desk.claim(campaign, "a")
+    desk.settle(campaign, InDoubt(token="a", row=2, detail="a\0b\ud800 è" + "." * 600))
+    ((detail,),) = desk.raw("SELECT error_detail FROM rows")
+    assert detail == "ab? è" + "." * 494
+
+
+def test_answers_of_every_kind_are_written_in_one_transaction(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(6))
+    desk.claim(campaign, "a", 3)
+    desk.claim(campaign, "b", 3)
+    desk.settle(
+        campaign,
+        desk.accepted(2, "a", 'it\'s\\ "quoted" è😀', actual_cost=Decimal("0.045001")),
+        desk.accepted(3, "a", "two", actual_cost=None, echoed=False),
+        Refused(token="a", row=4, reason="refused_by_gateway", error_code="2011", detail="no"),
+        InDoubt(token="b", row=5, detail="hang"),
+        desk.not_sent(6, "b"),
+        desk.not_sent(7, "a"),  # not the token it was claimed under
+    )
+    stored = desk.raw(
+        "SELECT row, state, message_id, actual_cost, echoed, reason, error_code, error_detail, attempts FROM rows"
+        " ORDER BY row"
+    )
+    assert [tuple(row) for row in stored] == [
+        (2, R.ACCEPTED, 'it\'s\\ "quoted" è😀', 45_001, True, None, None, None, 1),
+        (3, R.ACCEPTED, "two", None, False, None, None, None, 1),
+        (4, R.REFUSED, None, None, None, "refused_by_gateway", "2011", "no", 1),
+        (5, R.IN_DOUBT, None, None, None, "answer_unknown", None, "hang", 1),
+        (6, R.READY, None, None, None, None, None, None, 0),
+        (7, R.SENDING, None, None, None, None, None, None, 1),
+    ]
     desk.check_counters(campaign)
 
 
