@@ -43,6 +43,8 @@ class Books:
         self._campaign = campaign
         self._brake = brake
         self._settlements: list[Settlement] = []
+        self._enough = 1
+        self._is_enough = asyncio.Event()
         self._unheard: list[str] = []  # claims whose transaction may have been made, without an answer
         self._unwritten: Halt | None = None
         self._writing = asyncio.Lock()
@@ -69,6 +71,15 @@ class Books:
     def add(self, settlement: Settlement) -> None:
         """An answer to be settled with the next transaction."""
         self._settlements.append(settlement)
+        if len(self._settlements) >= self._enough:
+            self._is_enough.set()
+
+    async def wait_for_answers(self, more: int, seconds: float) -> None:
+        """Until ``more`` answers came than are here, but no longer than ``seconds``."""
+        self._enough = len(self._settlements) + more
+        self._is_enough.clear()
+        with suppress(TimeoutError):
+            await asyncio.wait_for(self._is_enough.wait(), seconds)
 
     async def settle(self, request: ClaimRequest | None = None) -> Claim:
         """One transaction: settle what is known, then claim.  Nothing to do is no transaction."""

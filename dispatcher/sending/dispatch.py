@@ -33,7 +33,7 @@ from dispatcher.sending.stops import Stop
 LOOK_AHEAD = 0.3
 SETTLE_WITHIN = 0.2  # seconds an answer waits for its transaction at most
 MAX_BATCH = 16
-MAX_BATCH_UNLIMITED = 64
+MAX_BATCH_UNLIMITED = 256
 
 
 class LaneEnd(StrEnum):
@@ -122,11 +122,13 @@ class Lane:
             if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
                 await self._until_next_batch(min(rest, 1.0))
                 continue
-            room = (1 if self._is_probing() else self.limits.in_flight) - len(self._in_flight)
-            if room <= 0:
-                await self._wait_for_room()
+            most = 1 if self._is_probing() else self.limits.in_flight
+            # half of what may be in flight is claimed at once, while the gateway is busy with the other half
+            batch, room = min(self._batch_size(), max(1, most // 2)), most - len(self._in_flight)
+            if room < batch:
+                await self._wait_for_room(batch - room)
                 continue
-            slots = await self.services.pace.reserve(min(self._batch_size(), room))
+            slots = await self.services.pace.reserve(batch)
             if not slots.offsets:
                 await self._until_next_batch(min(slots.retry_in, 1.0))
                 continue
@@ -219,9 +221,12 @@ class Lane:
             if left > SETTLE_WITHIN:
                 await self._books.settle()
 
-    async def _wait_for_room(self) -> None:
-        await self.services.clock.sleep(SETTLE_WITHIN)
-        await self._books.settle()
+    async def _wait_for_room(self, missing: int) -> None:
+        """Answers that make room are settled with the claim that takes it; slow ones by themselves."""
+        before = len(self._in_flight)
+        await self._books.wait_for_answers(missing, SETTLE_WITHIN)
+        if before - len(self._in_flight) < missing:
+            await self._books.settle()
 
     async def _wait_for_answer(self) -> None:
         """Until there is something to settle; now and then in any case, but never faster than slots come: each claim in
@@ -230,7 +235,7 @@ class Lane:
         clock, rate = self.services.clock, self.services.pace.rate
         until = clock.monotonic() + max(1.0, 2 / rate if rate else 0.0)
         while self._in_flight and not self._books.pending and not self._must_stop():
-            await clock.sleep(SETTLE_WITHIN)
+            await self._books.wait_for_answers(len(self._in_flight), SETTLE_WITHIN)
             if clock.monotonic() >= until:
                 break
         await self._books.settle()

@@ -64,6 +64,16 @@ def test_requests_wait_for_their_slots(stage: Any) -> None:
     assert times[-1] - times[0] == pytest.approx(59 * 0.05, rel=0.1)
 
 
+def test_without_a_limit_the_gateway_never_waits_for_the_lane(stage: Any) -> None:
+    campaign = stage.campaign(400)
+    stage.pace.rate, stage.gateway.latency = None, 0.05
+    lane, begun = stage.lane(campaign, limits=LaneLimits(in_flight=40)), stage.clock.elapsed
+    assert stage.run(lane.run()) is LaneEnd.DRAINED
+    assert stage.counts(campaign) == {R.ACCEPTED: 400}
+    # the first and the last row go alone
+    assert stage.clock.elapsed - begun == pytest.approx((400 / 40 + 2) * 0.05, abs=0.1)
+
+
 @pytest.mark.parametrize("single_part", [True, False])
 @pytest.mark.parametrize("url", [None, "https://example.com/callbacks"])
 def test_what_a_request_says(stage: Any, single_part: bool, url: str | None) -> None:
