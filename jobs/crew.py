@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 
@@ -11,6 +12,7 @@ from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import Services
 from jobs.actors import declare_send_lane
 from jobs.doubts import Doubts
+from jobs.garbage import collected_seldom
 from jobs.lanes import Lanes
 from jobs.queue import Queue
 from jobs.worker import EmbeddedWorker
@@ -44,19 +46,23 @@ class Crew:
         )
         self.start_lane = declare_send_lane(queue, self._lanes.run, failed)
         self._worker = EmbeddedWorker(queue.broker, self._finish)
+        self._entered = ExitStack()
         self.doubts = Doubts(
             reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
         )
 
     def __enter__(self) -> Crew:
-        self._worker.__enter__()
+        with ExitStack() as entered:
+            entered.enter_context(collected_seldom())
+            entered.enter_context(self._worker)
+            self._entered = entered.pop_all()
         return self
 
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._leaving = True
-        self._worker.__exit__(kind, error, trace)
+        self._entered.__exit__(kind, error, trace)
 
     def _must_stop(self) -> bool:
         return self._leaving or self._stopping()
