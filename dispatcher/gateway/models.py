@@ -100,7 +100,16 @@ def _decimal(value: object) -> object:
     return Decimal(repr(value)) if isinstance(value, float) else value
 
 
-Money = Annotated[Decimal, BeforeValidator(_decimal)]
+def _plausible(value: Decimal) -> Decimal:
+    if not -MOST_MONEY < value < MOST_MONEY:
+        raise ValueError("no price")
+    return value
+
+
+MOST_MONEY = 1_000_000
+"""What reads as more than this is no price, and sums of such would not fit anywhere."""
+
+Money = Annotated[Decimal, BeforeValidator(_decimal), AfterValidator(_plausible)]
 
 
 def _as_utc(value: datetime) -> datetime:
@@ -112,6 +121,10 @@ def _as_utc(value: datetime) -> datetime:
 
 Moment = Annotated[datetime, AfterValidator(_as_utc)]
 """Aware UTC; the provider's date-times without a zone are read as UTC."""
+
+
+Name = Annotated[str, Field(pattern=r"^[^\x00]+$")]
+"""What others are known by; no database keeps U+0000 the way it was given."""
 
 
 class _In(BaseModel):
@@ -135,8 +148,8 @@ class EchoedCallback(_In):
 class Message(_In):
     """A message as the provider describes it: in a 201, a listing, a callback."""
 
-    id: str
-    username: str | None = None
+    id: Name
+    username: Name | None = None
     state: MessageState | None = None
     sender: str | None = None
     recipient: str | None = None

@@ -59,6 +59,22 @@ ANSWERS: list[tuple[str, int, object, Outcome, Outcome]] = [
     ("201, id only", 201, {"data": {"id": "x"}}, Outcome.ACCEPTED, Outcome.ACCEPTED),
     ("201, a new state", 201, {"data": {**MESSAGE, "state": "QUEUED"}}, Outcome.ACCEPTED, Outcome.ACCEPTED),
     ("201, price in words", 201, {"data": {**MESSAGE, "price": "free"}}, Outcome.ACCEPTED, Outcome.ACCEPTED),
+    (
+        "201, price beyond counting",
+        201,
+        b'{"data": {"id": "x", "totalPrice": 1e40}}',
+        Outcome.ACCEPTED,
+        Outcome.ACCEPTED,
+    ),
+    (
+        "201, name with U+0000",
+        201,
+        {"data": {"id": "x", "username": "\0"}},
+        Outcome.ACCEPTED,
+        Outcome.ACCEPTED,
+    ),
+    ("201, id with U+0000", 201, {"data": {"id": "a\0b"}}, Outcome.IN_DOUBT, Outcome.IN_DOUBT),
+    ("201, id half a pair", 201, b'{"data": {"id": "\\ud800"}}', Outcome.IN_DOUBT, Outcome.IN_DOUBT),
     ("201 without id", 201, {"data": {"state": "NEW"}}, Outcome.IN_DOUBT, Outcome.IN_DOUBT),
     ("201, empty id", 201, {"data": {"id": ""}}, Outcome.IN_DOUBT, Outcome.IN_DOUBT),
     ("201, blank id", 201, {"data": {"id": " "}}, Outcome.IN_DOUBT, Outcome.IN_DOUBT),
@@ -191,13 +207,20 @@ def test_an_answer_of_somebody_else_is_marked(status: int, body: object, strange
     assert judge(status, body).stranger is stranger
 
 
-@pytest.mark.parametrize("written", ["0.05", "0.050", "0.1000000000000000055", "1", "12345678901234567.89"])
+@pytest.mark.parametrize("written", ["0.05", "0.050", "0.1000000000000000055", "1", "345678.123456789012345"])
 def test_money_keeps_its_written_digits(written: str) -> None:
     body = b'{"data": {"id": "x", "price": %s, "totalPrice": %s}}' % (written.encode(), written.encode())
     message = judge(201, body).message
     assert message is not None
     assert str(message.price) == str(message.total_price) == written
     assert isinstance(message.price, Decimal)
+
+
+@pytest.mark.parametrize("written", ["1e6", "-1000000", "1e40", "1e999999999", '"1e25"'])
+def test_what_cannot_be_a_price_is_an_unknown_one(written: str) -> None:
+    message = judge(201, b'{"data": {"id": "x", "totalPrice": %s}}' % written.encode()).message
+    assert message is not None
+    assert message.total_price is None
 
 
 RETRY_AFTER: list[tuple[str | None, float | None]] = [
