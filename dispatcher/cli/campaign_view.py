@@ -7,7 +7,7 @@ from decimal import Decimal
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.output import Output, known
-from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
+from dispatcher.ledger import CampaignState, CampaignView, Ledger, Priority, RowState
 from dispatcher.ledger.states import SENT
 from dispatcher.sending.stops import Stop
 from dispatcher.wording import Wording
@@ -31,6 +31,7 @@ def campaign_values(campaign: CampaignView, counts: dict[RowState, int]) -> dict
         "reason": campaign.state_reason,
         "file": campaign.file_name,
         "gateway": campaign.gateway,
+        "priority": Priority(campaign.priority).code,
         "rows": campaign.rows,
         "counts": {state.code: n for state, n in counts.items()},
         "parts": campaign.parts,
@@ -85,6 +86,8 @@ def show_campaigns(output: Output, campaigns: Sequence[CampaignView]) -> None:
             gateway=campaign.gateway,
             at=campaign.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
         )
+        if campaign.priority != Priority.NORMAL:
+            output.tell("status.priority", priority=words(f"priorities.{Priority(campaign.priority).code}"))
 
 
 def show_campaign(

@@ -15,6 +15,7 @@ from dispatcher.campaign.prices import Funds, parse_bundle, parse_money
 from dispatcher.campaign.routes import Route
 from dispatcher.errors import UsageError
 from dispatcher.intake.planning import PlanRequest
+from dispatcher.ledger import Priority
 from dispatcher.settings import Settings
 
 MAX_TEMPLATE_BYTES = 100_000
@@ -91,6 +92,13 @@ def duration(flag: str, text: str | None) -> timedelta | None:
     if unit not in units or not number.isdecimal() or int(number) > 10_000:
         raise UsageError("usage_choice", flag=flag, found=text, allowed="90s, 30m, 24h, 2d")
     return timedelta(seconds=int(number) * units[unit])
+
+
+def chosen_priority(name: str | None) -> Priority | None:
+    """A priority as typed: high, normal or low."""
+    if name is None:
+        return None
+    return Priority[_choice("--priority", name, ("high", "normal", "low")).upper()]
 
 
 def _template(flags: FileFlags) -> str | None:

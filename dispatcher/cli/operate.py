@@ -21,6 +21,7 @@ def resume(
     without_refused: o.WithoutRefused = False,
     yes: o.Yes = False,
     max_cost: o.MaxCost = None,
+    priority: o.PriorityName = None,
     no_wait: o.NoWait = False,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
@@ -31,7 +32,7 @@ def resume(
     as_json: o.Json = False,
 ) -> int:
     """Goes on exactly where the campaign stopped; exit codes as for `run`."""
-    from dispatcher.cli.inputs import money
+    from dispatcher.cli.inputs import chosen_priority, money
     from dispatcher.cli.launching import resume_campaign
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import ResumeRequest
@@ -45,7 +46,11 @@ def resume(
         rate_per_minute=rate_per_minute,
     )
     request = ResumeRequest(
-        campaign, without_refused=without_refused, max_cost=money(max_cost), report_dir=report_dir
+        campaign,
+        without_refused=without_refused,
+        max_cost=money(max_cost),
+        report_dir=report_dir,
+        priority=chosen_priority(priority),
     )
     return resume_campaign(configuration, output, request, yes=yes, wait=not no_wait)
 

@@ -88,6 +88,12 @@ Prices = Annotated[
     Path | None, typer.Option("--prices", help="Your price book (TOML), see samples/prices.toml.")
 ]
 Again = Annotated[bool, typer.Option("--again", help="Send even to people who already got this very text.")]
+PriorityName = Annotated[
+    str | None,
+    typer.Option(
+        "--priority", help="high, normal or low: a higher one goes first while campaigns share the limit."
+    ),
+]
 MaxCost = Annotated[
     str | None, typer.Option("--max-cost", help="Never spend more than this on the campaign.")
 ]

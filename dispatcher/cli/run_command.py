@@ -23,6 +23,7 @@ def run(
     yes: o.Yes = False,
     preflight: o.PreflightMode = "auto",
     max_cost: o.MaxCost = None,
+    priority: o.PriorityName = None,
     phone_column: o.PhoneColumn = None,
     message_column: o.MessageColumn = None,
     sender_column: o.SenderColumn = None,
@@ -48,7 +49,7 @@ def run(
     as_json: o.Json = False,
 ) -> int:
     """See the exit codes in the README."""
-    from dispatcher.cli.inputs import FileFlags, money, plan_request
+    from dispatcher.cli.inputs import FileFlags, chosen_priority, money, plan_request
     from dispatcher.cli.launching import launch_file
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import LaunchRequest
@@ -90,5 +91,6 @@ def run(
         dry_run=dry_run,
         max_cost=configuration.settings.max_cost,
         report_dir=report_dir,
+        priority=chosen_priority(priority),
     )
     return launch_file(configuration, output, request, flags, yes=yes, wait=not no_wait)

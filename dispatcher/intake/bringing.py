@@ -7,15 +7,24 @@ from functools import partial
 
 from dispatcher.errors import DispatcherError, Interrupted
 from dispatcher.intake.house import House, Watcher
-from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign
+from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign, nobody
 from dispatcher.intake.planning import history_of, make_planner
 from dispatcher.intake.requests import LaunchRequest
 from dispatcher.interrupts import unbroken
-from dispatcher.ledger import CampaignView
+from dispatcher.ledger import CampaignView, Priority
 
 
-def bring_in(house: House, watcher: Watcher, request: LaunchRequest, identity: FileIdentity) -> CampaignView:
-    """Plan the file and write its rows down.  Raises FileError, UsageError, or Interrupted with nothing left behind."""
+def bring_in(
+    house: House,
+    watcher: Watcher,
+    request: LaunchRequest,
+    identity: FileIdentity,
+    begun: Callable[[int], None] = nobody,
+) -> CampaignView:
+    """Plan the file and write its rows down.  Raises FileError, UsageError, or Interrupted with nothing left behind.
+
+    ``begun`` hears the campaign's number before its first row is written; what it raises ends the load.
+    """
     now = house.clock.now()
     history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
     planner = make_planner(request.plan, house.book, house.funds, history)
@@ -27,12 +36,13 @@ def bring_in(house: House, watcher: Watcher, request: LaunchRequest, identity: F
         inputs=house.inputs,
         book=house.book,
         max_cost=request.max_cost,
+        priority=request.priority or Priority.NORMAL,
         decisions=request.decisions,
     )
     try:
         with unbroken() as check:
             campaign_id = load_campaign(
-                house.ledger, planner, load, now=now, progress=partial(_loading, watcher, check)
+                house.ledger, planner, load, now=now, progress=partial(_loading, watcher, check), begun=begun
             )
     except KeyboardInterrupt as interrupt:
         _discard_half(house)

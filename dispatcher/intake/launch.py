@@ -11,8 +11,8 @@ from __future__ import annotations
 import getpass
 import threading
 import time
+from collections.abc import Callable
 from contextlib import suppress
-from decimal import Decimal
 from pathlib import Path
 
 from dispatcher.campaign.reasons import Reason
@@ -21,7 +21,7 @@ from dispatcher.errors import DispatcherError, Halted, UsageError
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import House, OtherTexts, Watcher
-from dispatcher.intake.loading import FileIdentity, identify
+from dispatcher.intake.loading import FileIdentity, identify, nobody
 from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
@@ -38,14 +38,28 @@ C = CampaignState
 
 
 class Launch:
-    """Launches and resumes campaigns in one house, watched by one watcher."""
+    """Launches and resumes campaigns in one house, watched by one watcher.
 
-    def __init__(self, house: House, watcher: Watcher, *, wait_for_doubts: bool = True) -> None:
+    ``detached`` leaves the sending to the workers of the ledger: it lands once a campaign is under way, without a
+    report.  ``begun`` hears the number of a new campaign before its first row is written.
+    """
+
+    def __init__(
+        self,
+        house: House,
+        watcher: Watcher,
+        *,
+        wait_for_doubts: bool = True,
+        detached: bool = False,
+        begun: Callable[[int], None] = nobody,
+    ) -> None:
         self._house = house
         self._watcher = watcher
         self._ledger = house.ledger
         self._stop = threading.Event()
         self._wait_for_doubts = wait_for_doubts
+        self._detached = detached
+        self._begun = begun
         self._started = time.monotonic()
         self._other_texts: OtherTexts | None = None
 
@@ -64,9 +78,9 @@ class Launch:
         campaign = self._open_campaign(identity)
         if campaign is None:
             check_folder(request.report_dir or request.plan.file.resolve().parent)
-            campaign = bring_in(self._house, self._watcher, request, identity)
+            campaign = bring_in(self._house, self._watcher, request, identity, self._begun)
         else:
-            campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
+            campaign = self._pick_up(campaign, request)
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
 
     def resume(self, request: ResumeRequest) -> Landing:
@@ -78,7 +92,7 @@ class Launch:
         if campaign.state in (C.FINISHED, C.CANCELLED, C.LOADING):
             raise UsageError("campaign_not_resumable", found=campaign.state.code, campaign=campaign.id)
         choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
-        campaign = self._pick_up(campaign, request.max_cost, request.report_dir)
+        campaign = self._pick_up(campaign, request)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
 
     def _open_campaign(self, identity: FileIdentity) -> CampaignView | None:
@@ -92,16 +106,15 @@ class Launch:
             let_it_be_screened(self._ledger, campaign, now)
         tidy(self._ledger, self._house.owners, now)
 
-    def _pick_up(
-        self, campaign: CampaignView, max_cost: Decimal | None, report_dir: Path | None
-    ) -> CampaignView:
-        """A campaign that is there already, under the limit named now; without one it keeps the limit it has."""
-        check_folder(report_dir or Path(str(campaign.source["path"])).parent)
+    def _pick_up(self, campaign: CampaignView, request: LaunchRequest | ResumeRequest) -> CampaignView:
+        """A campaign that is there already, under the limit and with the priority named now; it keeps what is not."""
+        check_folder(request.report_dir or Path(str(campaign.source["path"])).parent)
         self._watcher.going_on(campaign)
-        if max_cost is None or max_cost == campaign.max_cost:
-            return campaign
-        now = self._house.clock.now()
-        self._ledger.campaigns.set_max_cost(campaign.id, max_cost, getpass.getuser(), now)
+        max_cost, priority, now = request.max_cost, request.priority, self._house.clock.now()
+        if max_cost not in (None, campaign.max_cost):
+            self._ledger.campaigns.set_max_cost(campaign.id, max_cost, getpass.getuser(), now)
+        if priority not in (None, campaign.priority):
+            self._ledger.campaigns.set_priority(campaign.id, priority, getpass.getuser(), now)
         return self._ledger.queries.campaign(campaign.id)
 
     def _dry_run(
@@ -232,6 +245,8 @@ class Launch:
         return False
 
     def _follow(self, campaign_id: int) -> bool:
+        if self._detached:
+            return False
         return follow(
             self._house, self._watcher, campaign_id, self._stop, wait_for_doubts=self._wait_for_doubts
         )
@@ -245,7 +260,8 @@ class Launch:
         self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]
     ) -> Landing:
         campaign = self._ledger.queries.campaign(campaign_id)
-        report = self._house.write_report(campaign, report_dir)
+        left = self._detached and campaign.state in UNDER_WAY
+        report = None if left else self._house.write_report(campaign, report_dir)
         return Landing(
             campaign=self._ledger.queries.campaign(campaign_id),
             counts=self._ledger.queries.counts(campaign_id),

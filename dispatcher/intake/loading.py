@@ -21,7 +21,7 @@ from dispatcher.campaign.prices import PriceBook
 from dispatcher.campaign.reasons import PlanStatus
 from dispatcher.errors import FileError
 from dispatcher.intake.planning import PlanRequest
-from dispatcher.ledger import ENCODING_NUMBERS, Ledger, NewCampaign, RowState, Totals, to_micros
+from dispatcher.ledger import ENCODING_NUMBERS, Ledger, NewCampaign, Priority, RowState, Totals, to_micros
 from dispatcher.ledger.values import rounded
 
 # What a part of unknown price counts against a cap: the provider's own minimum credit.
@@ -100,14 +100,25 @@ class LoadRequest:
     book: PriceBook
     max_cost: Decimal | None
     decisions: dict[str, object]
+    priority: Priority = Priority.NORMAL
+
+
+def nobody(campaign_id: int) -> None:
+    """Does not have to hear of a new campaign."""
 
 
 def load_campaign(
-    ledger: Ledger, planner: Planner, load: LoadRequest, *, now: datetime, progress: Callable[[int], None]
+    ledger: Ledger,
+    planner: Planner,
+    load: LoadRequest,
+    *,
+    now: datetime,
+    progress: Callable[[int], None],
+    begun: Callable[[int], None] = nobody,
 ) -> int:
     """Write the whole plan into the ledger; gives the campaign's id.
 
-    ``progress`` hears the number of rows written so far.  A load that does not reach its end leaves a campaign in
+    ``begun`` hears that id before the first row is written, ``progress`` the number of rows written so far.  A load that does not reach its end leaves a campaign in
     ``loading``, which is discarded and done again.
     """
     sheet = planner.sheet
@@ -132,9 +143,11 @@ def load_campaign(
             options=load.decisions,
             max_cost=load.max_cost,
             currency=load.book.currency,
+            priority=load.priority,
         ),
         now=now,
     )
+    begun(campaign_id)
     rows = 0
     for chunk in planner.chunks():
         batch = row_tuples(chunk, load.book)

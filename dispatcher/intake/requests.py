@@ -9,7 +9,7 @@ from typing import Any
 
 from dispatcher.intake.house import OtherTexts
 from dispatcher.intake.planning import PlanRequest
-from dispatcher.ledger import CampaignView, RowState
+from dispatcher.ledger import CampaignView, Priority, RowState
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.preflight import PreflightChoice
 
@@ -23,6 +23,7 @@ class LaunchRequest:
     dry_run: bool = False
     max_cost: Decimal | None = None
     report_dir: Path | None = None
+    priority: Priority | None = None  # None: normal, or what the campaign has already
 
     @property
     def decisions(self) -> dict[str, Any]:
@@ -45,6 +46,7 @@ class ResumeRequest:
     without_refused: bool = False
     max_cost: Decimal | None = None
     report_dir: Path | None = None
+    priority: Priority | None = None  # None: what it has already
 
 
 @dataclass(frozen=True)

@@ -183,6 +183,14 @@ class Campaigns:
             written = None if max_cost is None else str(max_cost)
             note(connection, "max_cost", now, campaign_id=campaign_id, max_cost=written, by=by)
 
+    def set_priority(self, campaign_id: int, priority: int, by: str, now: datetime) -> None:
+        """A person makes it more or less urgent; who sends it, or gives way to it, sees so within a second."""
+        with self._database.write() as connection:
+            locked(connection, campaign_id)
+            statement = update(campaigns).where(campaigns.c.id == campaign_id)
+            connection.execute(statement.values(priority=int(priority), updated_at=now))
+            note(connection, "priority", now, campaign_id=campaign_id, priority=int(priority), by=by)
+
     def _move(
         self,
         campaign_id: int,

@@ -15,6 +15,7 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.records import CampaignView, ClaimedRow
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_ready, is_unsettled, rows
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, PROBLEM, CampaignState, RowState
+from dispatcher.ledger.urgency import is_outranked
 from dispatcher.ledger.values import Money
 
 _REPORT = (
@@ -139,6 +140,11 @@ class Queries:
         """Campaigns in one of ``states``, by priority (higher first), then age."""
         chosen = _views().where(campaigns.c.state.in_(states))
         return self._campaigns(chosen.order_by(campaigns.c.priority.desc(), campaigns.c.id))
+
+    def is_outranked(self, campaign_id: int, now: datetime) -> bool:
+        """See :func:`dispatcher.ledger.urgency.is_outranked`."""
+        with self._database.read() as connection:
+            return is_outranked(connection, campaign_id, now)
 
     def open_campaign_for(self, file_sha256: str, fingerprint: str, gateway: str) -> CampaignView | None:
         """The campaign under way for the same file with the same options on that gateway."""

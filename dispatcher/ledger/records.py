@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
+from enum import IntEnum
 from typing import Any
 
 from dispatcher.ledger.states import CampaignState, RowState
@@ -31,6 +32,18 @@ ROW_COLUMNS = (
 """The order of a tuple for ``load_rows``: plain database values, because a million of them pass."""
 
 
+class Priority(IntEnum):
+    """Which campaign goes first where several of one gateway compete; ``code`` is what people and scripts read."""
+
+    LOW = -1
+    NORMAL = 0
+    HIGH = 1
+
+    @property
+    def code(self) -> str:
+        return self.name.lower()
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class NewCampaign:
     """A campaign about to be loaded."""
@@ -47,7 +60,7 @@ class NewCampaign:
     options: Mapping[str, Any] = field(default_factory=dict)
     max_cost: Decimal | None = None
     currency: str = "EUR"
-    priority: int = 0
+    priority: int = Priority.NORMAL
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
