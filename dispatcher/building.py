@@ -18,7 +18,7 @@ from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.line import Line
 from dispatcher.report.write import ReportWritten
-from dispatcher.settings import choose_target
+from dispatcher.settings import Target, choose_target
 from jobs.metrics import MeteredPace, MeteredSms, Metrics
 from jobs.queue import embedded_queue, redis_queue
 from jobs.sender import EmbeddedSender
@@ -35,8 +35,22 @@ def build_house(application: Application, funds: Funds, stack: ExitStack) -> Hou
     words = application.settings.forbid_file
     forbidden = None if words is None else ForbiddenWords.load(words)
     ledger = application.ledger()
-    reporter = application.reporter(ledger)
     line = Line(application, ledger, target, "run", stack)
+    return house_on(line, application, ledger, target, stack, funds=funds, forbidden=forbidden)
+
+
+def house_on(
+    line: Line,
+    application: Application,
+    ledger: Ledger,
+    target: Target,
+    stack: ExitStack,
+    *,
+    funds: Funds,
+    forbidden: ForbiddenWords | None,
+) -> House:
+    """The house of a launch over a line that is open already."""
+    reporter = application.reporter(ledger)
     guard = timedelta(days=application.settings.guard_days)
     start_elsewhere = (
         _start_in_workers(application, ledger, target.name, stack) if application.distributed else None
@@ -107,23 +121,29 @@ def build_worker(application: Application) -> Iterator[WorkerService]:
         target = choose_target(application.configuration, must_be_named=True)
         ledger = application.ledger()
         line = Line(application, ledger, target, "worker", stack)
-        if application.distributed:
-            queue = redis_queue(application.settings.broker, ledger.id, target.name)
-        else:
-            queue = embedded_queue()
-        stack.callback(queue.close)
-        guard = timedelta(days=application.settings.guard_days)
-        post = Post(ledger=ledger, gateway=target.name, queue=queue, guard=guard, gone=line.owners.is_gone)
-        parts, gateway = line.open()
-        stack.callback(parts.ledger.close)
-        metrics = Metrics()
-        if port := application.settings.metrics_port:
-            _serve(metrics, port, stack)
-            parts = replace(
-                parts, gateway=MeteredSms(parts.gateway, metrics), pace=MeteredPace(parts.pace, metrics)
-            )
-        with WorkerService(parts, post, line.reconciler(parts), gateway.aclose, metrics) as service:
-            yield service
+        yield worker_on(line, application, ledger, target, stack)
+
+
+def worker_on(
+    line: Line, application: Application, ledger: Ledger, target: Target, stack: ExitStack
+) -> WorkerService:
+    """A worker at work over a line that is open already, until ``stack`` is closed."""
+    if application.distributed:
+        queue = redis_queue(application.settings.broker, ledger.id, target.name)
+    else:
+        queue = embedded_queue()
+    stack.callback(queue.close)
+    guard = timedelta(days=application.settings.guard_days)
+    post = Post(ledger=ledger, gateway=target.name, queue=queue, guard=guard, gone=line.owners.is_gone)
+    parts, gateway = line.open()
+    stack.callback(parts.ledger.close)
+    metrics = Metrics()
+    if port := application.settings.metrics_port:
+        _serve(metrics, port, stack)
+        parts = replace(
+            parts, gateway=MeteredSms(parts.gateway, metrics), pace=MeteredPace(parts.pace, metrics)
+        )
+    return stack.enter_context(WorkerService(parts, post, line.reconciler(parts), gateway.aclose, metrics))
 
 
 def _serve(metrics: Metrics, port: int, stack: ExitStack) -> None:

@@ -91,13 +91,15 @@ class WorkerService:
         """The gateway it sends through."""
         return self._post.gateway
 
-    def serve(self, tell: Callable[[DispatcherError | None], None]) -> None:
-        """Sweep once in :data:`SWEEP_SECONDS` until interrupted.
+    def serve(
+        self, tell: Callable[[DispatcherError | None], None], over: threading.Event | None = None
+    ) -> None:
+        """Sweep once in :data:`SWEEP_SECONDS` until interrupted, or until ``over`` is set.
 
         ``tell`` hears once of a server that cannot be reached, and None when it can again: nothing is lost meanwhile.
         """
         told: str | None = None
-        while True:
+        while over is None or not over.is_set():
             try:
                 with unbroken():  # an interruption inside a transaction would keep the ledger locked
                     self._sweep.step()
@@ -109,7 +111,10 @@ class WorkerService:
                 if told is not None:
                     told = None
                     tell(None)
-            time.sleep(SWEEP_SECONDS)
+            if over is None:
+                time.sleep(SWEEP_SECONDS)
+            else:
+                over.wait(SWEEP_SECONDS)
 
     def _failed(self, campaign_id: int, error: BaseException) -> None:
         """A server that did not answer only needs time; a bug is for a person to look at."""

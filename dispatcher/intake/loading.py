@@ -118,8 +118,8 @@ def load_campaign(
 ) -> int:
     """Write the whole plan into the ledger; gives the campaign's id.
 
-    ``begun`` hears that id before the first row is written, ``progress`` the number of rows written so far.  A load that does not reach its end leaves a campaign in
-    ``loading``, which is discarded and done again.
+    ``begun`` hears that id before the first row is written, ``progress`` the number of rows written so far.  A load
+    that does not reach its end leaves a campaign in ``loading``, which is discarded and done again.
     """
     sheet = planner.sheet
     kept = keep_input(load.request.file, load.inputs, load.identity)
