@@ -15,6 +15,7 @@ from dispatcher.ledger import CampaignView
 from dispatcher.sending.books import CampaignFacts
 from dispatcher.sending.dispatch import Lane, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake, Breaker
+from dispatcher.sending.precedence import Precedence
 from dispatcher.sending.services import Services
 
 Place = tuple[int, int]  # campaign, lane
@@ -46,6 +47,7 @@ class Lanes:
         self._tails: dict[Place, asyncio.Task[None]] = {}
         self._running: set[Place] = set()
         self._breakers: dict[int, Breaker] = {}
+        self._precedences: dict[int, Precedence] = {}
         self._brake = Brake()
 
     async def run(self, campaign_id: int, lane: int) -> LaneEnd:
@@ -115,7 +117,8 @@ class Lanes:
             # the stop is in the ledger, which gives no rows until a person has looked at it
             self._brake = Brake()
         facts = self._facts(campaign)
-        return Lane(self._services, facts, self._stopping, self._limits, breaker, self._brake)
+        precedence = self._precedences.setdefault(campaign_id, Precedence(self._services, campaign_id))
+        return Lane(self._services, facts, self._stopping, self._limits, breaker, self._brake, precedence)
 
     def _facts(self, campaign: CampaignView) -> CampaignFacts:
         ledger_id = self._services.ledger.ledger.id

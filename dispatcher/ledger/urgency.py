@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, exists, select
 
 from dispatcher.ledger.schema import campaigns, is_ready, rows
 from dispatcher.ledger.states import CampaignState
+
+AT_WORK = timedelta(minutes=3)  # a campaign without a write for so long is sent by nobody
 
 _mine, _other = campaigns.alias("mine"), campaigns.alias("other")
 _due = exists().where(rows.c.campaign_id == _other.c.id, is_ready(), rows.c.due_at <= bindparam("at"))
@@ -19,6 +21,7 @@ _MORE_URGENT = (
         _other.c.priority > _mine.c.priority,
         # its dry runs take slots as well, and it cannot be sent before they are through
         _other.c.state.in_((CampaignState.PREFLIGHT, CampaignState.SENDING)),
+        _other.c.updated_at > bindparam("since"),
         _due,
     )
     .limit(1)
@@ -26,5 +29,9 @@ _MORE_URGENT = (
 
 
 def is_outranked(connection: Connection, campaign_id: int, now: datetime) -> bool:
-    """Whether a campaign of the same gateway with a higher priority is being screened or sent, and has a row due."""
-    return connection.execute(_MORE_URGENT, {"of_campaign": campaign_id, "at": now}).first() is not None
+    """Whether a campaign of the same gateway with a higher priority is being screened or sent, and has a row due.
+
+    ``now`` may be any machine's: minutes count here.
+    """
+    values = {"of_campaign": campaign_id, "at": now, "since": now - AT_WORK}
+    return connection.execute(_MORE_URGENT, values).first() is not None

@@ -24,6 +24,7 @@ from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, In
 from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
 from dispatcher.sending.guards import Brake, Breaker, Halt
 from dispatcher.sending.lease import Lease
+from dispatcher.sending.precedence import Precedence
 from dispatcher.sending.prices import Prices
 from dispatcher.sending.services import SETTLE_AGAIN, STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
@@ -62,8 +63,10 @@ class Lane:
     limits: LaneLimits = field(default_factory=LaneLimits)
     breaker: Breaker = field(default_factory=Breaker)
     brake: Brake = field(default_factory=Brake)
+    precedence: Precedence | None = None  # of the campaign, where its lanes share one
 
     def __post_init__(self) -> None:
+        self._precedence = self.precedence or Precedence(self.services, self.campaign.id)
         self._in_flight: set[asyncio.Task[None]] = set()
         self._books = Books(self.services, self.campaign, self.brake)
         self._prices = Prices(self.services, self.campaign.id)
@@ -119,8 +122,11 @@ class Lane:
         while clock.monotonic() < slice_end:
             if self._must_stop():
                 return LaneEnd.STOPPED
-            if (rest := self.breaker.rest_until - clock.monotonic()) > 0:
+            give_way = await self._precedence.wait()
+            if (rest := max(give_way, self.breaker.rest_until - clock.monotonic())) > 0:
                 await self._until_next_batch(min(rest, 1.0))
+                if self._precedence.crowded:
+                    break  # its turn goes to the others
                 continue
             most = 1 if self._is_probing() else self.limits.in_flight
             # half of what may be in flight is claimed at once, while the gateway is busy with the other half
@@ -129,6 +135,7 @@ class Lane:
                 await self._wait_for_room(batch - room)
                 continue
             slots = await self.services.pace.reserve(batch)
+            self._precedence.took(slots)
             if not slots.offsets:
                 await self._until_next_batch(min(slots.retry_in, 1.0))
                 continue
@@ -160,7 +167,7 @@ class Lane:
         return bool(ended or self._failure or self.brake.pulled or self.stopping())
 
     def _batch_size(self) -> int:
-        if not self._found_rows:
+        if not self._found_rows or self._precedence.crowded:
             return 1  # one slot is enough to learn that nothing is due; others may need the rest
         rate = self.services.pace.rate
         # a tenth of a second of work: at low limits one slot at a time, so that nobody waits behind reserved ones

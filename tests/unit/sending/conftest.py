@@ -53,7 +53,8 @@ class VirtualClock:
         return self.elapsed
 
     async def sleep(self, seconds: float) -> None:
-        await asyncio.sleep(max(0.0, seconds))
+        # asyncio takes the next billionth of a second for now: two who wait for less would never see time pass
+        await asyncio.sleep(max(1e-6, seconds) if seconds > 0 else 0.0)
 
 
 class _Selector(selectors.SelectSelector):
