@@ -6,6 +6,7 @@ built (:mod:`dispatcher.building`).
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
     from dispatcher.campaign.prices import Funds, PriceBook
     from dispatcher.intake.house import House
     from dispatcher.report.campaign import Reporter
+    from dispatcher.schedules.scheduler import Happening
+    from dispatcher.schedules.service import ScheduleService
     from jobs.service import WorkerService
 
 
@@ -81,13 +84,16 @@ class Application:
             )
         return ledger
 
-    def price_book(self) -> PriceBook:
-        """The operator's own prices; against the simulator, unless there are any, the simulator's."""
+    def price_book(self, prices: Path | None = None) -> PriceBook:
+        """The operator's own prices (``prices``, else those of the settings); against the simulator, unless there are
+        any, the simulator's.
+        """
         from dispatcher.campaign.prices import PriceBook
         from dispatcher.gateway.simulator import SimulatorConfig, published_prices
 
-        if self.settings.prices is not None:
-            return PriceBook.load(self.settings.prices)
+        own = prices or self.settings.prices
+        if own is not None:
+            return PriceBook.load(own)
         if choose_target(self.configuration).kind is GatewayKind.SIMULATOR:
             return PriceBook.from_entries(
                 (str(route), country, price) for route, country, price in published_prices(SimulatorConfig())
@@ -113,6 +119,12 @@ class Application:
         from dispatcher.building import build_worker
 
         return build_worker(self)
+
+    def scheduler(self, tell: Callable[[Happening], None]) -> AbstractContextManager[ScheduleService]:
+        """What fires the ticks of schedules and sends what they begin, while its ``with`` block lasts."""
+        from dispatcher.schedules.building import build_scheduler
+
+        return build_scheduler(self, tell)
 
 
 def check_pairing(broker: str, ledger: str) -> None:

@@ -15,7 +15,18 @@ from typing import Any
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import check, operate, optouts, reconcile, run_command, simulate, sms, status, worker
+from dispatcher.cli import (
+    check,
+    operate,
+    optouts,
+    reconcile,
+    run_command,
+    schedule,
+    simulate,
+    sms,
+    status,
+    worker,
+)
 from dispatcher.cli.output import Output, silence
 from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
@@ -65,6 +76,7 @@ optouts.register(app)
 sms.register(app)
 simulate.register(app)
 worker.register(app)
+schedule.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:

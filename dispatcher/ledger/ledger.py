@@ -27,6 +27,7 @@ from dispatcher.ledger.optouts import OptOuts
 from dispatcher.ledger.processes import Processes
 from dispatcher.ledger.queries import Queries
 from dispatcher.ledger.rows import Rows
+from dispatcher.ledger.schedules import Schedules
 from dispatcher.ledger.schema import meta
 from dispatcher.ledger.screenings import Screenings
 
@@ -53,6 +54,7 @@ class Ledger:
         self.opt_outs = OptOuts(database)
         self.halts = Halts(database)
         self.processes = Processes(database)
+        self.schedules = Schedules(database)
         self.events = Events(database)
         self.memory = Memory(database)
         self.queries = Queries(database)

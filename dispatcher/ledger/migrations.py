@@ -49,7 +49,34 @@ def _version_3(connection: Connection) -> None:
     connection.execute(text(f"{create} WHEN {test} {refuse}"))
 
 
-MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3)
+_SCHEDULES_4 = """
+CREATE TABLE schedules (
+    id {number}, name TEXT NOT NULL UNIQUE, gateway TEXT NOT NULL, file TEXT NOT NULL, cron TEXT NOT NULL,
+    timezone TEXT NOT NULL, late_minutes INTEGER NOT NULL, options JSON NOT NULL, watched_until BIGINT NOT NULL,
+    created_at BIGINT NOT NULL, CONSTRAINT schedule_late CHECK (late_minutes >= 1)
+)"""
+# the key is the promise: no tick is claimed twice; running, it has not ended, and ended, it says how
+_TICKS_4 = """
+CREATE TABLE ticks (
+    schedule_id INTEGER NOT NULL REFERENCES schedules (id), at BIGINT NOT NULL, state SMALLINT NOT NULL,
+    owner TEXT NOT NULL, campaign_id INTEGER, outcome TEXT, detail JSON NOT NULL, claimed_at BIGINT NOT NULL,
+    finished_at BIGINT, PRIMARY KEY (schedule_id, at),
+    CONSTRAINT tick_state CHECK (state BETWEEN 1 AND 4),
+    CONSTRAINT tick_running CHECK ((state = 1) = (finished_at IS NULL)),
+    CONSTRAINT tick_ended CHECK (state = 1 OR outcome IS NOT NULL)
+)"""
+
+
+def _version_4(connection: Connection) -> None:
+    # recurring batches.  A schedule's number never comes to mean another one: its ticks may be remembered elsewhere
+    server = connection.dialect.name == "postgresql"
+    number = "SERIAL PRIMARY KEY" if server else "INTEGER PRIMARY KEY AUTOINCREMENT"
+    connection.execute(text(_SCHEDULES_4.format(number=number)))
+    connection.execute(text(_TICKS_4))
+    connection.execute(text("CREATE INDEX ticks_running ON ticks (schedule_id, at) WHERE state = 1"))
+
+
+MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3, _version_4)
 
 
 def version_of(connection: Connection, place: str) -> int:

@@ -20,6 +20,7 @@ from dispatcher.settings import PREFIX, Settings, choose_target, load
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 GIVEN = {"POSTGRES_PASSWORD": "abc123", "DISPATCHER_GATEWAY": "production", "DISPATCHER_TOKEN": "token"}
 COMMANDS = {info.name for info in app.registered_commands} | {info.name for info in app.registered_groups}
 
@@ -83,7 +84,7 @@ def test_the_python_of_the_image_is_one_that_dispatcher_supports() -> None:
     assert int(found[1]) >= 11
 
 
-@pytest.mark.parametrize("name", ["worker"])
+@pytest.mark.parametrize("name", ["worker", "scheduler"])
 def test_every_command_and_setting_of_a_service_exists(name: str) -> None:
     described = service(name)
     assert described["command"][0] in COMMANDS
@@ -103,6 +104,18 @@ def test_the_workers_settings_are_accepted(tmp_path: Path) -> None:
     assert urlsplit(ledger).username == database["POSTGRES_USER"]
     assert urlsplit(ledger).password == database["POSTGRES_PASSWORD"]
     assert urlsplit(ledger).path == f"/{database['POSTGRES_DB']}"
+
+
+def test_the_scheduler_is_a_worker_that_also_sees_the_files() -> None:
+    scheduler, worker = service("scheduler"), service("worker")
+    assert scheduler["command"] == ["schedule", "run"]
+    for shared in ("build", "environment", "depends_on", "stop_grace_period", "restart"):
+        assert scheduler[shared] == worker[shared], shared
+    (mount,) = scheduler["volumes"]
+    assert mount.endswith(":/files")
+    example = re.search(r"docker compose exec scheduler dispatcher (.+)", SCHEDULES)
+    assert example is not None
+    assert "--file /files/" in example[1]
 
 
 def test_redis_forgets_nothing() -> None:

@@ -49,6 +49,8 @@ DYNAMIC: dict[str, tuple[str, ...]] = {
         "gateway_access_denied",
         "gateway_account_blocked",
     ),
+    # what a tick failed with, as the ledger keeps it: raised, and listed, where it happened
+    "dispatcher/cli/schedule_view.py": (),
     "dispatcher/ledger/failures.py": (
         "ledger_server_unreachable",
         "ledger_locked",

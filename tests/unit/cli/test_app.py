@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import shlex
 import subprocess
 import sys
 import tempfile
@@ -92,7 +93,7 @@ def test_every_flag_has_a_help(path: tuple[str, ...]) -> None:
 
 def test_the_example_in_a_help_can_be_parsed() -> None:
     for path, command in COMMANDS.items():
-        example = command.help.split("Example: ", 1)[1].split()
+        example = shlex.split(command.help.split("Example: ", 1)[1])
         assert example[: 1 + len(path)] == ["dispatcher", *path]
         with command.make_context("dispatcher", example[1 + len(path) :]):
             pass

@@ -1,0 +1,63 @@
+"""Nobody watches a tick: what a terminal would show goes into the log, what it would ask was answered beforehand."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable, Mapping
+
+from dispatcher.campaign.plan import Planner
+from dispatcher.campaign.prices import Bill
+from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.ledger import CampaignView
+from dispatcher.sending.preflight import PreflightResult
+from dispatcher.sending.reconcile import Outlook
+
+log = logging.getLogger(__name__)
+
+
+class Unattended:
+    """Implements :class:`dispatcher.intake.house.Watcher`.
+
+    ``may_go_on`` is asked where a person would be: whether the tick is still this process's to send.
+    """
+
+    def __init__(self, may_go_on: Callable[[], bool]) -> None:
+        self._may_go_on = may_go_on
+
+    def confirm(self, question: Question) -> bool:
+        """Yes was said when the schedule was added, up to its limit."""
+        return self._may_go_on()
+
+    def confirm_preflight(self, campaign: int, result: PreflightResult) -> bool:
+        """Dry runs cost time only."""
+        return self._may_go_on()
+
+    def planned(self, planner: Planner, bill: Bill) -> None:
+        log.info("planned %s rows", planner.summary.rows)
+
+    def warn(self, name: str) -> None:
+        log.warning("%s", name)
+
+    def silence(self, gateway: str, seconds: float) -> None:
+        log.warning("%s has not answered for %.0f s", gateway, seconds)
+
+    def listed(self, rows: Mapping[str, int]) -> None:
+        log.warning("%s rows hold a word of the list", sum(rows.values()))
+
+    def going_on(self, campaign: CampaignView) -> None: ...
+
+    def loading(self, rows: int) -> None: ...
+
+    def preflight_starts(self, result: PreflightResult) -> None: ...
+
+    def preflight(self, result: PreflightResult) -> None: ...
+
+    def preflight_ends(self, result: PreflightResult) -> None: ...
+
+    def other_texts(self, found: OtherTexts) -> None: ...
+
+    def sending(self, progress: Progress) -> None: ...
+
+    def doubts(self, outlook: Outlook, in_doubt: int) -> None: ...
+
+    def pausing(self) -> None: ...
