@@ -64,13 +64,13 @@ class Application:
 
     def ledger(self) -> Ledger:
         """The ledger, created when there is none yet."""
-        ledger = Ledger.open(self.settings.ledger, create=True)
+        ledger = Ledger.open(self.settings.ledger, create=True, busy_seconds=self.settings.busy_seconds)
         self._stack.callback(ledger.dispose)
         return ledger
 
     def existing_ledger(self) -> Ledger | None:
         """The ledger if there is one; looking never creates it."""
-        ledger = Ledger.open_existing(self.settings.ledger)
+        ledger = Ledger.open_existing(self.settings.ledger, busy_seconds=self.settings.busy_seconds)
         if ledger is not None:
             self._stack.callback(ledger.dispose)
         return ledger

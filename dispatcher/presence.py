@@ -12,6 +12,7 @@ from typing import TYPE_CHECKING
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import Ledger
+from dispatcher.logs import owned_by
 from dispatcher.sending.owners import OwnerLock, Owners
 
 if TYPE_CHECKING:
@@ -71,7 +72,7 @@ class Presence:
                         self.register()  # somebody took it for dead
                     also()
                 except Exception as error:  # noqa: BLE001 - a thread that ended would make a living process silent
-                    log.warning("no sign of life could be given: %s", type(error).__name__)
+                    log.warning("no_sign_of_life", extra={"error": type(error).__name__})
 
         thread = threading.Thread(target=beat, name="heartbeat", daemon=True)
         thread.start()
@@ -85,7 +86,7 @@ class Presence:
 @contextmanager
 def present(application: Application, ledger: Ledger, role: str) -> Iterator[Presence]:
     """To be registered by whoever asks, once it may work; ``role``: what it does: run, worker, ..."""
-    with OwnerLock(application.folder / "owners") as lock:
+    with OwnerLock(application.folder / "owners") as lock, owned_by(lock.id):
         presence = Presence(application, ledger, lock, role)
         try:
             yield presence

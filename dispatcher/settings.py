@@ -78,7 +78,9 @@ class Settings(BaseSettings):
     account_key: SecretStr | None = None
     proxy: str | None = None
     ca_file: Path | None = None
-    log: Literal["debug", "info", "warning", "error", "critical"] = "warning"
+    log: Literal["debug", "info", "warning", "error", "critical"] | None = None  # None: see cli/session.py
+    log_format: Literal["text", "json"] = "text"
+    busy_seconds: float = Field(10, ge=0.1, le=600)  # how long a statement waits for a ledger others write to
     metrics_port: int | None = Field(None, ge=1, le=65_535)
 
     @classmethod
@@ -98,7 +100,7 @@ class Settings(BaseSettings):
     def _upper(cls, value: object) -> object:
         return value.upper() if isinstance(value, str) else value
 
-    @field_validator("log", mode="before")
+    @field_validator("log", "log_format", mode="before")
     @classmethod
     def _lower(cls, value: object) -> object:
         return value.lower() if isinstance(value, str) else value

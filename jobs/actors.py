@@ -48,7 +48,8 @@ def declare_send_lane(queue: Queue, run_lane: RunLane, failed: OnFailure) -> Cal
                 raise
             await asyncio.to_thread(pass_on, campaign_id, lane, chain, end)
         except Exception as error:  # noqa: BLE001 - who hears of it stops the campaign and tells the person
-            log.info("lane %s of campaign %s ended: %s", lane, campaign_id, type(error).__name__)
+            named = error.code if isinstance(error, DispatcherError) else type(error).__name__
+            log.warning("lane_failed", extra={"campaign": campaign_id, "lane": lane, "error": named})
             failed(campaign_id, error)
 
     dramatiq.actor(broker=queue.broker, queue_name=QUEUE, actor_name=SEND_LANE)(send_lane)

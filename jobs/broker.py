@@ -11,7 +11,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import redis
-from dramatiq import Broker
+from dramatiq import Broker, Worker
+from dramatiq.asyncio import EventLoopThread, set_event_loop_thread
 from dramatiq.brokers.redis import RedisBroker
 from dramatiq.brokers.stub import StubBroker
 from dramatiq.errors import BrokerError
@@ -29,13 +30,22 @@ HEARTBEAT_TIMEOUT = 5_000  # milliseconds
 EVERY_COMMAND = 1_000_000  # out of a million: maintenance, which finds dead workers, goes with every command
 
 
+class _EventLoop(AsyncIO):
+    """Dramatiq's own gives up when the thread needs more than a second, and its worker goes on without a loop."""
+
+    def before_worker_boot(self, broker: Broker, worker: Worker) -> None:
+        thread = EventLoopThread(self.logger)
+        thread.start()
+        set_event_loop_thread(thread)
+
+
 def embedded_broker() -> StubBroker:
     """A broker for one process.
 
     The middleware is only what asynchronous actors need.  No retries, time limits or shutdown notices:
     after each of them Dramatiq runs a message again while its first coroutine is still sending.
     """
-    broker = StubBroker(middleware=[AsyncIO()], fail_fast_default=False)
+    broker = StubBroker(middleware=[_EventLoop()], fail_fast_default=False)
     # StubBroker never forks, so nobody else tells the middleware that the process is up
     broker.emit_after("process_boot")
     broker.declare_queue(QUEUE)
@@ -50,7 +60,7 @@ def redis_broker(url: str, name: str) -> RedisBroker:
     broker = RedisBroker(  # type: ignore[no-untyped-call]
         client=connect(url),
         namespace=f"dispatcher:{name}",
-        middleware=[AsyncIO()],
+        middleware=[_EventLoop()],
         heartbeat_timeout=HEARTBEAT_TIMEOUT,
         maintenance_chance=EVERY_COMMAND,
     )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 import threading
 from collections.abc import Callable, Coroutine
 from dataclasses import dataclass
@@ -11,6 +12,8 @@ from typing import Any
 from dispatcher.errors import DispatcherError
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Clock
+
+log = logging.getLogger(__name__)
 
 Spawn = Callable[[Coroutine[Any, Any, None]], None]
 
@@ -99,12 +102,15 @@ class Doubts:
             await asyncio.wait([step])
             return
         try:
-            doubts.outlook = step.result()
+            before, doubts.outlook = doubts.outlook, step.result()
             doubts.failures = 0
+            _tell(campaign_id, before, doubts.outlook)
         except DispatcherError as error:
             # the listing cannot be had now: nothing is proved, and nothing is lost by looking again
             doubts.failures += 1
             doubts.last_error = error
+            if doubts.failures == 1:
+                log.warning("listing_failed", extra={"campaign": campaign_id, "error": error.code})
         finally:
             doubts.next_pass = self._clock.monotonic() + self._until_next_pass(doubts)
             doubts.passes += 1
@@ -120,3 +126,15 @@ class Doubts:
             left = (outlook.until - self._clock.now()).total_seconds()
             return max(PROOF_PASS, min(wait, left + 0.1))
         return wait
+
+
+def _tell(campaign_id: int, before: Outlook | None, after: Outlook) -> None:
+    """A pass that changed something, or showed something new."""
+    if after.found or after.absent or before is None or before.open != after.open:
+        facts = {
+            "found": after.found,
+            "absent": after.absent,
+            "open": len(after.open),
+            "stuck": len(after.stuck),
+        }
+        log.info("doubts_looked_for", extra={"campaign": campaign_id, **facts})

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from contextlib import suppress
 from datetime import timedelta
 
 from dispatcher.ledger import CampaignView
@@ -97,8 +96,7 @@ class Lanes:
         """The lane goes on here: it settles for itself again."""
         if tail := self._tails.pop(place, None):
             tail.cancel()
-            with suppress(asyncio.CancelledError):
-                await tail
+            await asyncio.wait([tail])
 
     def _let_go(self, place: Place) -> None:
         self._tails.pop(place, None)

@@ -7,6 +7,7 @@ from datetime import timedelta
 from types import TracebackType
 
 from dispatcher.errors import DispatcherError
+from dispatcher.ledger.failures import is_busy
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Services
@@ -75,4 +76,5 @@ class EmbeddedSender:
         return self._crew.doubts.gave_up(campaign_id)
 
     def _failed(self, campaign_id: int, error: BaseException) -> None:
-        self.failure = self.failure or error
+        if not is_busy(error):  # else what is known is kept, and the next start of the lane goes on with it
+            self.failure = self.failure or error

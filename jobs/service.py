@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from datetime import timedelta
 from types import TracebackType
 
-from dispatcher.errors import DispatcherError, frames_of
+from dispatcher.errors import DispatcherError
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import Ledger
 from dispatcher.sending.reconcile import Reconciler
@@ -118,10 +118,10 @@ class WorkerService:
 
     def _failed(self, campaign_id: int, error: BaseException) -> None:
         """A server that did not answer only needs time; a bug is for a person to look at."""
+        facts = {"campaign": campaign_id, "reason": str(Stop.BUG)}
         if isinstance(error, DispatcherError):
-            log.warning("campaign %s: %s, tried again", campaign_id, error.code)
-            return
-        log.error("campaign %s is held:\n%s", campaign_id, frames_of(error))
+            return  # whoever failed has said so, and is started again
+        log.error("campaign_stopped", extra={**facts, "state": "held"}, exc_info=error)
         # called on the event loop, which is everybody's
         threading.Thread(target=self._hold, args=(campaign_id,), name="hold").start()
 
@@ -129,4 +129,4 @@ class WorkerService:
         try:
             self._post.ledger.campaigns.hold(campaign_id, str(Stop.BUG), self._clock.now())
         except DispatcherError as unwritten:
-            log.error("campaign %s could not be held: %s", campaign_id, unwritten.code)
+            log.error("campaign_not_held", extra={"campaign": campaign_id, "error": unwritten.code})

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from datetime import datetime, timedelta
 
 from dispatcher.errors import DispatcherError
-from dispatcher.ledger import CampaignState, CampaignView, Ledger, RowState
+from dispatcher.ledger import CLAIM_EXPIRED, CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
 from dispatcher.ledger.states import OPEN, UNDER_WAY
 from dispatcher.sending.freshness import let_it_be_screened
@@ -57,9 +57,10 @@ class Sweep:
             return False
         now = self._ledger.now(self._clock.now())
         self._leave_what_lay_still(now)
-        self._ledger.campaigns.wake_due(self._gateway, now)
-        self._ledger.rows.doubt_dead(self._gone, now)
-        self._ledger.rows.doubt_expired(now)
+        for woken in self._ledger.campaigns.wake_due(self._gateway, now):
+            log.info("campaign_state", extra={"campaign": woken, "state": CampaignState.SENDING.code})
+        _tell_of_doubts(self._ledger.rows.doubt_dead(self._gone, now), "owner_died")
+        _tell_of_doubts(self._ledger.rows.doubt_expired(now), CLAIM_EXPIRED)
         workers = self._workers()
         failure: DispatcherError | None = None
         campaigns, still = self._mine(CampaignState.SENDING), Counter(dict.fromkeys(OPEN, 0))
@@ -93,10 +94,15 @@ class Sweep:
             self._look_for_doubts(campaign.id)
         state = self._ledger.campaigns.finish_if_done(campaign.id, now)
         if state is not CampaignState.SENDING:
-            log.info("campaign %s is %s", campaign.id, state.code)
+            log.info("campaign_state", extra={"campaign": campaign.id, "state": state.code})
         return {state: n for state, n in counts.items() if state in OPEN}
 
     def _workers(self) -> int:
         """How many processes run lanes; this one at least."""
         found = self._ledger.processes.heard_of("worker", ALIVE, self._clock.now())
         return max(1, len(found))
+
+
+def _tell_of_doubts(rows: dict[int, int], reason: str) -> None:
+    for campaign, n in rows.items():
+        log.warning("doubts_found", extra={"campaign": campaign, "rows": n, "reason": reason})

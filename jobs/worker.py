@@ -9,7 +9,7 @@ from types import TracebackType
 from typing import Any
 
 from dramatiq import Broker, Middleware, Worker
-from dramatiq.asyncio import get_event_loop_thread
+from dramatiq.asyncio import get_event_loop_thread, set_event_loop_thread
 
 THREADS = (
     8  # each running lane blocks one; lanes take turns, so this bounds campaigns sending at the same moment
@@ -52,7 +52,13 @@ class EmbeddedWorker:
         future.add_done_callback(self._closing.spawned.discard)
 
     def __enter__(self) -> EmbeddedWorker:
-        self._worker.start()
+        if get_event_loop_thread() is not None:
+            raise RuntimeError("a process has one worker: Dramatiq knows one event loop")
+        try:
+            self._worker.start()
+        except BaseException:
+            _stop_loop()
+            raise
         return self
 
     def __exit__(
@@ -63,6 +69,12 @@ class EmbeddedWorker:
             self._worker.stop()
         except BaseException:
             # told to leave at once, by a second Ctrl-C: what is in flight is in doubt, and nothing keeps the process
-            if loop_thread := get_event_loop_thread():
-                loop_thread.loop.call_soon_threadsafe(loop_thread.loop.stop)
+            _stop_loop()
             raise
+
+
+def _stop_loop() -> None:
+    """Its thread is no daemon."""
+    if loop_thread := get_event_loop_thread():
+        loop_thread.loop.call_soon_threadsafe(loop_thread.loop.stop)
+        set_event_loop_thread(None)

@@ -2,22 +2,23 @@
 
 from __future__ import annotations
 
-import logging
+import sys
 from typing import Any
 
 from dispatcher.cli.output import Output
+from dispatcher.logs import log_to
 from dispatcher.settings import Configuration, load
 from dispatcher.wording import Wording
 
 
-def configure(as_json: bool, **flags: Any) -> tuple[Configuration, Output]:
-    """Load the settings with these flags on top, and speak the language they name."""
+def configure(as_json: bool, *, service: bool = False, **flags: Any) -> tuple[Configuration, Output]:
+    """Load the settings with these flags on top, and speak the language they name.
+
+    A service logs what happens unless the settings say otherwise; a command, which tells its person, only bugs.
+    """
     from dispatcher.cli.app import language_of
 
     configuration = load(flags)
     settings = configuration.settings
-    logging.basicConfig(level=settings.log.upper(), format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    # Dramatiq tells of its threads at INFO, aiohttp of every request: neither is about the person's campaign
-    for noisy in ("dramatiq", "aiohttp", "asyncio"):
-        logging.getLogger(noisy).setLevel(max(logging.WARNING, logging.getLogger().level))
+    log_to(sys.stderr, settings.log or ("info" if service else "error"), settings.log_format)
     return configuration, Output(as_json=as_json, wording=Wording(settings.lang or language_of([])))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING
 
 import typer
@@ -11,6 +12,8 @@ from dispatcher.cli import options as o
 if TYPE_CHECKING:
     from dispatcher.cli.output import Output
     from dispatcher.errors import DispatcherError
+
+log = logging.getLogger(__name__)
 
 
 def register(app: typer.Typer) -> None:
@@ -34,28 +37,43 @@ def worker(
     from dispatcher.cli.session import configure
 
     configuration, output = configure(
-        as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
+        as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )
+    teller = _Teller(output, only_lines=configuration.settings.log_format == "json")
     with ended_like_ctrl_c(), Application(configuration, output.wording) as application:
         try:
             with application.worker() as service:
-                _event(output, "started", gateway=service.gateway)
-                service.serve(lambda error: _waits(output, error))
+                teller.event("started", gateway=service.gateway)
+                service.serve(teller.waits)
         except KeyboardInterrupt:
             pass
-    _event(output, "ended")
+    teller.event("ended")
     return 0
 
 
-def _waits(output: Output, error: DispatcherError | None) -> None:
-    if error is None:
-        _event(output, "goes_on")
-    else:
-        text = output.wording.error(error)["message"] or error.code
-        output.warn(output.wording("worker.waits", error=text))
-        output.result({"event": "waits", "error": error.code})
+class _Teller:
+    """Tells the log, whoever reads ``--json``, and people.
 
+    With ``only_lines`` standard error is for a program that reads the log, and holds nothing else.
+    """
 
-def _event(output: Output, name: str, **values: str) -> None:
-    output.tell(f"worker.{name}", **values)
-    output.result({"event": name, **values})
+    def __init__(self, output: Output, *, only_lines: bool) -> None:
+        self._output = output
+        self._only_lines = only_lines
+
+    def event(self, name: str, **values: str) -> None:
+        log.info(f"worker_{name}", extra=values)
+        if not (self._only_lines and self._output.as_json):
+            self._output.tell(f"worker.{name}", **values)
+        self._output.result({"event": name, **values})
+
+    def waits(self, error: DispatcherError | None) -> None:
+        """A server does not answer, or (None) it does again."""
+        if error is None:
+            self.event("goes_on")
+            return
+        log.warning("worker_waits", extra={"error": error.code})
+        if not self._only_lines:
+            text = self._output.wording.error(error)["message"] or error.code
+            self._output.warn(self._output.wording("worker.waits", error=text))
+        self._output.result({"event": "waits", "error": error.code})

@@ -123,6 +123,8 @@ Moment = Annotated[datetime, AfterValidator(_as_utc)]
 """Aware UTC; the provider's date-times without a zone are read as UTC."""
 
 
+Count = Annotated[int, Field(ge=0, le=32_000)]
+
 Name = Annotated[str, Field(pattern=r"^[^\x00]+$")]
 """What others are known by; no database keeps U+0000 the way it was given."""
 
@@ -156,8 +158,8 @@ class Message(_In):
     country_code: str | None = Field(None, alias="countryCode")
     message: str | None = Field(None, repr=False)
     encoding: str | None = None
-    characters_count: int | None = Field(None, alias="charactersCount")
-    message_count: int | None = Field(None, alias="messageCount")
+    characters_count: Count | None = Field(None, alias="charactersCount")
+    message_count: Count | None = Field(None, alias="messageCount")
     price: Money | None = None
     total_price: Money | None = Field(None, alias="totalPrice")
     blocklisted: bool | None = None

@@ -8,15 +8,21 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
+from collections.abc import Callable, Sequence
 from contextlib import suppress
+from typing import TypeVar
 
 from dispatcher.errors import DispatcherError, Unreachable
 from dispatcher.intake.house import House, Progress, Sender, Watcher
+from dispatcher.intake.waiting import Waiting
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignState, RowState
+from dispatcher.ledger.failures import is_busy
 from dispatcher.ledger.states import SENT, UNDER_WAY
 from dispatcher.sending.reconcile import Outlook
 from dispatcher.sending.stops import Stop
+
+T = TypeVar("T")
 
 POLL_SECONDS = 0.2
 SWEEP_SECONDS = 1.0
@@ -24,31 +30,53 @@ RATE_WINDOW = 25  # polls over which the shown rate is taken
 
 
 def follow(
-    house: House, watcher: Watcher, campaign_id: int, stop: threading.Event, *, wait_for_doubts: bool = True
+    house: House,
+    watcher: Watcher,
+    campaign_id: int,
+    stop: threading.Event,
+    *,
+    wait_for_doubts: bool = True,
+    beside: Sequence[int] = (),
 ) -> bool:
     """Send the campaign until nothing is left that can be sent or settled now; True when a person interrupted.
 
     On the first Ctrl-C the campaign is paused and what is in flight is settled; a second one leaves at once.
+    ``beside``: campaigns of the same person that are woken and sent meanwhile when their time comes.
     Raises what a lane failed with, after its rows are safe.
     """
     interrupted = False
     with house.sender(stop) as sender:
         try:
-            _until_idle(house, watcher, campaign_id, sender, wait_for_doubts)
+            _until_idle(house, watcher, campaign_id, sender, wait_for_doubts, beside)
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
-            with unbroken():
-                house.ledger.campaigns.pause(campaign_id, house.clock.now())
-                watcher.pausing()
+            _patiently(watcher, lambda: house.ledger.campaigns.pause(campaign_id, house.clock.now()))
+            watcher.pausing()
         finally:
             stop.set()
     if sender.failure is not None:
         with suppress(DispatcherError):
             _stand_still(house, campaign_id, sender.failure)
         raise sender.failure
-    house.ledger.campaigns.finish_if_done(campaign_id, house.clock.now())
+    _patiently(watcher, lambda: house.ledger.campaigns.finish_if_done(campaign_id, house.clock.now()))
     return interrupted
+
+
+def _patiently(watcher: Watcher, write: Callable[[], T]) -> T:
+    """Again and again while the ledger is only busy; Ctrl-C ends it between two tries."""
+    told = False
+    while True:
+        try:
+            with unbroken():
+                return write()
+        except Unreachable as error:
+            if not is_busy(error):
+                raise
+            if not told:
+                watcher.warn("ledger_busy")
+            told = True
+            time.sleep(SWEEP_SECONDS)
 
 
 def _stand_still(house: House, campaign_id: int, failure: BaseException) -> None:
@@ -61,12 +89,17 @@ def _stand_still(house: House, campaign_id: int, failure: BaseException) -> None
 
 
 def _until_idle(
-    house: House, watcher: Watcher, campaign_id: int, sender: Sender, wait_for_doubts: bool
+    house: House,
+    watcher: Watcher,
+    campaign_id: int,
+    sender: Sender,
+    wait_for_doubts: bool,
+    beside: Sequence[int],
 ) -> None:
     meter = _Meter()
     next_sweep = 0.0
     while_busy: Outlook | None = None
-    lookout = _Lookout(house, watcher)
+    lookout, waiting = _Lookout(house, watcher), Waiting(house, watcher)
     while sender.failure is None:
         seen = lookout.look(campaign_id)
         if seen is None:
@@ -75,6 +108,9 @@ def _until_idle(
         watcher.sending(meter.read(counts))
         if state not in UNDER_WAY:
             return
+        if beside and time.monotonic() >= next_sweep:
+            for other in waiting.wake_others(beside):
+                sender.enqueue(other)
         busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
         outlook = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else None
         if busy:
@@ -85,11 +121,12 @@ def _until_idle(
             next_sweep = time.monotonic() + SWEEP_SECONDS
             sender.enqueue(campaign_id)
             lookout.look_for_workers()
-        time.sleep(POLL_SECONDS)
+        # a second is enough while nothing is due; what is due is sent without waiting for the next look
+        time.sleep(waiting.nap(campaign_id) if state is CampaignState.WAITING else POLL_SECONDS)
 
 
 class _Lookout:
-    """Sees how far the campaign is.  Where others send, a server that is away for a while is waited for."""
+    """Sees how far the campaign is.  A busy ledger is waited for and, where others send, a server that is away."""
 
     def __init__(self, house: House, watcher: Watcher) -> None:
         self._house = house
@@ -97,19 +134,19 @@ class _Lookout:
         self._told: set[str] = set()
 
     def look(self, campaign_id: int) -> tuple[dict[RowState, int], CampaignState] | None:
-        """Counts and state; None while the ledger cannot be reached."""
+        """Counts and state; None while the ledger cannot be asked."""
         try:
             with unbroken():
                 ledger, now = self._house.ledger, self._house.clock.now()
                 ledger.rows.doubt_expired(now)
                 seen = ledger.queries.counts(campaign_id), ledger.campaigns.finish_if_done(campaign_id, now)
-        except Unreachable:
-            if self._house.has_workers is None:
+        except Unreachable as error:
+            if self._house.has_workers is None and not is_busy(error):
                 raise
-            self._tell("ledger_away")
+            self._tell("ledger_busy" if is_busy(error) else "ledger_away")
             time.sleep(SWEEP_SECONDS)
             return None
-        self._told.discard("ledger_away")
+        self._told -= {"ledger_away", "ledger_busy"}
         return seen
 
     def look_for_workers(self) -> None:

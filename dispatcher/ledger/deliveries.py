@@ -15,9 +15,8 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Accepted, DeliveryReport
 from dispatcher.ledger.schema import gateways, rows
-from dispatcher.ledger.settling import DETAIL_LENGTH, settle_rows
+from dispatcher.ledger.settling import readable_price, settle_rows, short_detail
 from dispatcher.ledger.states import may_move
-from dispatcher.ledger.values import rounded
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -121,13 +120,12 @@ def _deliver(connection: Connection, place: tuple[int, int], report: DeliveryRep
         return False  # the row has another message; settling has written that down
     new = report.state if report.state is not None and may_move(row.state, report.state) else row.state
     values: dict[str, Any] = {}
-    price = report.actual_cost
-    if row.actual_cost is None and price is not None and price.is_finite() and price >= 0:
-        values["actual_cost"] = rounded(price)
+    price = readable_price(report.actual_cost)
+    if row.actual_cost is None and price is not None:
+        values["actual_cost"] = price
     if new is not row.state:
-        detail = report.error_detail[:DETAIL_LENGTH] if report.error_detail else None
         values |= {"state": new, "delivered_at": report.delivered_at}
-        values |= {"error_code": report.error_code, "error_detail": detail}
+        values |= {"error_code": report.error_code, "error_detail": short_detail(report.error_detail)}
     if not values:
         return False
     same = (rows.c.campaign_id == campaign.id, rows.c.row == row.row, rows.c.state == row.state)

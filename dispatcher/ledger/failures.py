@@ -59,6 +59,11 @@ WITHOUT_VALUES = ("08", "23", "25", "28", "3D", "42", "53", "57")
 """Classes of SQLSTATEs whose primary message names objects only; its details never do."""
 
 
+def is_busy(error: BaseException) -> bool:
+    """Whether others only write to the ledger for longer than a statement waits: the same again may do."""
+    return isinstance(error, Unreachable) and error.code == "ledger_locked"
+
+
 class StatementRefused(Exception):
     """A bug: the database refused a statement, most often because it would break a promise of the schema.
 

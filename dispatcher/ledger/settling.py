@@ -26,7 +26,7 @@ from dispatcher.ledger.values import rounded
 
 R = RowState
 DETAIL_LENGTH = 500
-MOST_MONEY = 1_000_000_000  # whole units: sums of micro-units have to fit into 64 bits
+MOST_MONEY = 1_000_000  # whole units: the sum of millions of rows' micro-units has to fit into 64 bits
 CLAIM_EXPIRED = "claim_expired"
 """Detail of a doubt about a claim whose owner has not spoken: if it lives, its request may still leave."""
 FACTS = tuple(
@@ -94,7 +94,7 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
     values = {
         "message_id": answer.message_id,
         "sent_at": answer.sent_at,
-        "actual_cost": _price(answer.actual_cost),
+        "actual_cost": readable_price(answer.actual_cost),
     }
     values |= {"echoed": answer.echoed}
     if not same:
@@ -114,7 +114,11 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
 
 
 def _refused(answer: Refused, id_is_taken: bool) -> Decision:
-    values = {"reason": answer.reason, "error_code": answer.error_code, "error_detail": _short(answer.detail)}
+    values = {
+        "reason": answer.reason,
+        "error_code": answer.error_code,
+        "error_detail": short_detail(answer.detail),
+    }
     return Decision(R.REFUSED, values | {"message_id": None if id_is_taken else answer.message_id})
 
 
@@ -124,19 +128,21 @@ def doubtful(now: datetime, code: str | None, detail: str | None) -> Decision:
         "in_doubt_at": now,
         "reason": "answer_unknown",
         "error_code": code,
-        "error_detail": _short(detail),
+        "error_detail": short_detail(detail),
     }
     return Decision(R.IN_DOUBT, values)
 
 
-def _short(detail: str | None) -> str | None:
+def short_detail(detail: str | None) -> str | None:
+    """As much of a detail as is kept."""
     if detail is None:
         return None
     # what no database keeps: an exception's own words may hold anything
     return detail[:DETAIL_LENGTH].replace("\0", "").encode(errors="replace").decode()
 
 
-def _price(amount: Decimal | None) -> Decimal | None:
+def readable_price(amount: Decimal | None) -> Decimal | None:
+    """A price from outside as it is stored, None for what is none."""
     # an unreadable price must not cost the outcome: it is an unknown price
     readable = amount is not None and amount.is_finite() and 0 <= amount < MOST_MONEY
     return rounded(amount) if amount is not None and readable else None

@@ -43,6 +43,7 @@ class Books:
         self._campaign = campaign
         self._brake = brake
         self._settlements: list[Settlement] = []
+        self._oldest_at = 0.0
         self._enough = 1
         self._is_enough = asyncio.Event()
         self._unheard: list[str] = []  # claims whose transaction may have been made, without an answer
@@ -70,16 +71,23 @@ class Books:
 
     def add(self, settlement: Settlement) -> None:
         """An answer to be settled with the next transaction."""
+        if not self._settlements:
+            self._oldest_at = self._services.clock.monotonic()
         self._settlements.append(settlement)
         if len(self._settlements) >= self._enough:
             self._is_enough.set()
 
-    async def wait_for_answers(self, more: int, seconds: float) -> None:
-        """Until ``more`` answers came than are here, but no longer than ``seconds``."""
+    def waited(self) -> float:
+        """Seconds that the oldest answer has waited for its transaction."""
+        return self._services.clock.monotonic() - self._oldest_at if self._settlements else 0.0
+
+    async def wait_for_answers(self, more: int, seconds: float) -> bool:
+        """Until ``more`` answers came than are here, but no longer than ``seconds``; whether they came."""
         self._enough = len(self._settlements) + more
         self._is_enough.clear()
         with suppress(TimeoutError):
             await asyncio.wait_for(self._is_enough.wait(), seconds)
+        return self._is_enough.is_set()
 
     async def settle(self, request: ClaimRequest | None = None) -> Claim:
         """One transaction: settle what is known, then claim.  Nothing to do is no transaction."""

@@ -225,14 +225,13 @@ class Lane:
         until = clock.monotonic() + wait
         while (left := until - clock.monotonic()) > 0 and not self._must_stop():
             await clock.sleep(min(left, SETTLE_WITHIN))
-            if left > SETTLE_WITHIN:
+            # waits that are short, one after the other, must not keep answers either
+            if left > SETTLE_WITHIN or self._books.waited() >= SETTLE_WITHIN:
                 await self._books.settle()
 
     async def _wait_for_room(self, missing: int) -> None:
         """Answers that make room are settled with the claim that takes it; slow ones by themselves."""
-        before = len(self._in_flight)
-        await self._books.wait_for_answers(missing, SETTLE_WITHIN)
-        if before - len(self._in_flight) < missing:
+        if not await self._books.wait_for_answers(missing, SETTLE_WITHIN):
             await self._books.settle()
 
     async def _wait_for_answer(self) -> None:

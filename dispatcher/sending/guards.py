@@ -8,6 +8,7 @@ Stopped rows stay ready.
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -17,6 +18,8 @@ from dispatcher.gateway.models import ErrorCode
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import Ledger
 from dispatcher.sending.stops import HELD_STOPS, Stop
+
+log = logging.getLogger(__name__)
 
 REFUSALS_IN_A_ROW = 20
 REFUSALS_OF_LAST = (20, 200)  # more than 20 (10 %) of the last 200
@@ -143,8 +146,12 @@ def halt_of(verdict: Verdict) -> Halt:
 def stop_campaign(ledger: Ledger, campaign: StoppedCampaign, halt: Halt, now: datetime) -> None:
     """Write the stop down, so that no process claims another row of the campaign, or of the account."""
     if halt.account_wide:
-        ledger.halts.stop(campaign.gateway, campaign.account, str(halt.stop), now)
+        stopped = ledger.halts.stop(campaign.gateway, campaign.account, str(halt.stop), now)
+        facts = {"campaign": campaign.id, "gateway": campaign.gateway, "reason": str(halt.stop)}
+        log.warning("account_halted", extra={**facts, "stopped": stopped})
     if halt.stop in HELD_STOPS:
         ledger.campaigns.hold(campaign.id, str(halt.stop), now)
     else:
         ledger.campaigns.halt(campaign.id, str(halt.stop), now)
+    state = "held" if halt.stop in HELD_STOPS else "halted"
+    log.warning("campaign_stopped", extra={"campaign": campaign.id, "state": state, "reason": str(halt.stop)})

@@ -4,7 +4,6 @@ same.
 
 from __future__ import annotations
 
-from contextlib import suppress
 from decimal import Decimal
 
 from dispatcher.errors import DispatcherError
@@ -32,9 +31,14 @@ class Prices:
         if total is None or not total.is_finite() or parts < 1:
             return
         price, key = total / parts, (route, recipient[:PREFIX_LENGTH])
-        if price <= self._dearest.get(key, Decimal(0)):
+        before = self._dearest.get(key, Decimal(0))
+        if price <= before:
             return
+        # known before the ledger is told: many answers come while it looks through all rows that are ready
+        self._dearest[key] = price
         ledger = self._services.ledger
-        with suppress(DispatcherError):  # a busy ledger hears of it with the next answer
+        try:
             await ledger(ledger.ledger.rows.raise_reserves, self._campaign_id, row, price)
-            self._dearest[key] = max(price, self._dearest.get(key, price))
+        except DispatcherError:  # a busy ledger hears of it with the next answer
+            if self._dearest[key] == price:
+                self._dearest[key] = before

@@ -11,7 +11,14 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted, Unreachable
 from dispatcher.gateway.models import ErrorCode, Message, Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import CampaignView, DistinctText, RowState, Screening
+from dispatcher.ledger import (
+    ENCODING_NAMES,
+    ENCODING_NUMBERS,
+    CampaignView,
+    DistinctText,
+    RowState,
+    Screening,
+)
 from dispatcher.sending.folded import Folded
 from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, halt_of, stop_campaign
 from dispatcher.sending.prices import Prices
@@ -27,7 +34,6 @@ ABOUT_THE_ROW = frozenset(
     {ErrorCode.RECIPIENT, ErrorCode.WRONG_COUNTRY, ErrorCode.SENDER_LENGTH, ErrorCode.SENDER_NUMERIC}
 )
 """What a row is refused for that will not pass by itself; any other code may be about today, or the account."""
-ENCODINGS = {"GSM-7": 1, "UCS-2": 2}
 
 
 @dataclass(frozen=True)
@@ -245,15 +251,14 @@ class Screener:
                 text_hash=text_hash,
                 outcome=outcome,
                 parts=message.message_count if message else None,
-                encoding=ENCODINGS.get(message.encoding or "") if message else None,
+                encoding=ENCODING_NUMBERS.get(message.encoding or "") if message else None,
                 price=message.total_price if message else None,
                 seen_at=self._services.clock.now(),
             )
         )
 
     def _compare(self, text: DistinctText, row: int, message: Message) -> None:
-        names = {number: name for name, number in ENCODINGS.items()}
-        ours = (text.parts, names.get(text.encoding or 0, ""))
+        ours = (text.parts, ENCODING_NAMES.get(text.encoding or 0, ""))
         if (message.message_count or ours[0], message.encoding or ours[1]) != ours:
             self._result.disagreements.append(
                 Disagreement(row, ours[0], ours[1], message.message_count, message.encoding)

@@ -14,8 +14,9 @@ from dispatcher.errors import Unreachable
 from dispatcher.gateway.models import Options
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, RowState
-from dispatcher.sending.dispatch import LaneEnd, LaneLimits
+from dispatcher.sending.dispatch import SETTLE_WITHIN, LaneEnd, LaneLimits
 from dispatcher.sending.lease import START_MARGIN
+from dispatcher.sending.services import Slots
 from tests.unit.sending.answers import TIMEOUT, instant
 
 C, R = CampaignState, RowState
@@ -60,7 +61,7 @@ def test_requests_wait_for_their_slots(stage: Any) -> None:
     stage.pace.rate = 20.0
     stage.run(stage.lane(campaign).run())
     times = sorted(sent.at for sent in stage.gateway.requests)
-    assert min(after - before for before, after in pairwise(times)) == pytest.approx(0.05)
+    assert min(after - before for before, after in pairwise(times)) == pytest.approx(0.05, abs=1e-4)
     assert times[-1] - times[0] == pytest.approx(59 * 0.05, rel=0.1)
 
 
@@ -72,6 +73,43 @@ def test_without_a_limit_the_gateway_never_waits_for_the_lane(stage: Any) -> Non
     assert stage.counts(campaign) == {R.ACCEPTED: 400}
     # the first and the last row go alone
     assert stage.clock.elapsed - begun == pytest.approx((400 / 40 + 2) * 0.05, abs=0.1)
+    # half of what may be in flight at once, and each claim settles what made room for it
+    assert stage.thread.calls["settle_and_claim"] <= 400 / 20 + 8
+
+
+def test_a_price_that_many_answers_name_at_once_is_told_the_ledger_once(stage: Any) -> None:
+    campaign = stage.campaign(200)
+    stage.pace.rate, stage.thread.slow = None, 0.1
+    stage.run(stage.lane(campaign).run())
+    assert stage.counts(campaign) == {R.ACCEPTED: 200}
+    assert stage.thread.calls["raise_reserves"] == 1
+
+
+def test_a_price_that_a_busy_ledger_did_not_hear_is_told_again(stage: Any) -> None:
+    campaign = stage.campaign(20)
+    stage.thread.fail_next["raise_reserves"] = 1
+    stage.run(stage.lane(campaign).run())
+    assert stage.thread.calls["raise_reserves"] == 2
+
+
+def test_answers_are_settled_while_the_pace_says_soon_again_and_again(stage: Any) -> None:
+    campaign = stage.campaign(10)
+    begun, reserve, settled_after = stage.clock.elapsed, stage.pace.reserve, []
+
+    async def soon(n: int) -> Slots:
+        if stage.pace.taken < 4 or settled_after:
+            return await reserve(n)
+        sent = [sent.at for sent in stage.gateway.requests]
+        if (
+            stage.counts(campaign).get(R.ACCEPTED, 0) == 9 or stage.clock.elapsed > begun + 10
+        ):  # the tenth goes alone
+            settled_after.append(stage.clock.elapsed - max(sent))
+        return Slots([], 0.01)
+
+    stage.pace.reserve = soon
+    stage.run(stage.lane(campaign).run())
+    assert settled_after[0] < stage.gateway.latency + 2 * SETTLE_WITHIN
+    assert stage.counts(campaign) == {R.ACCEPTED: 10}
 
 
 @pytest.mark.parametrize("single_part", [True, False])
