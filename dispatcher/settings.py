@@ -69,6 +69,8 @@ class Settings(BaseSettings):
     bundles: str = ""
     wallet: Decimal | None = Field(None, ge=0)
     timezone: str = "Europe/Rome"
+    windows: str = ""
+    cap: str | None = None
     lang: Literal["en", "it", "es"] | None = None
     quiet_seconds: int = Field(300, ge=1, le=86_400)
     guard_days: int = Field(7, ge=0, le=3_650)

@@ -7,17 +7,22 @@ has in flight stays here and is settled here.
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import Callable
 from datetime import timedelta
 
+from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.books import CampaignFacts
 from dispatcher.sending.dispatch import Lane, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake, Breaker
 from dispatcher.sending.precedence import Precedence
 from dispatcher.sending.services import Services
+from dispatcher.sending.windows import rules_of
 
 Place = tuple[int, int]  # campaign, lane
+
+log = logging.getLogger(__name__)
 
 
 class Lanes:
@@ -89,6 +94,8 @@ class Lanes:
         try:
             await self._lanes[place].finish()
         except Exception as error:  # noqa: BLE001 - nobody awaits it, and other lanes are to be settled too
+            named = error.code if isinstance(error, DispatcherError) else type(error).__name__
+            log.warning("answers_not_written", extra={"campaign": place[0], "lane": place[1], "error": named})
             self._failed(place[0], error)
         self._let_go(place)
 
@@ -129,4 +136,5 @@ class Lanes:
             guard_since=None if again else self._services.clock.now() - self._guard,
             row_key=lambda row: f"{ledger_id}.{campaign.id}.{row}",
             capped=campaign.max_cost is not None,
+            rules=rules_of(campaign.options),
         )

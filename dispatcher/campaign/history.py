@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from datetime import datetime
 from typing import Protocol
 
 from dispatcher.campaign.earlier_report import SentRow
@@ -16,6 +17,9 @@ class History(Protocol):
 
     def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
         """Those of the guard keys whose text was sent, or may have been, within the guard days."""
+
+    def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:
+        """When each of the recipients was sent something since then, or may have been; asked where there is a cap."""
 
     def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
         """See :class:`~dispatcher.campaign.earlier_report.SentRows`."""
@@ -32,6 +36,9 @@ class NoHistory:
 
     def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
         return set()
+
+    def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:
+        return {}
 
     def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
         return ()

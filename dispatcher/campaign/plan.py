@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
+from datetime import datetime
 from hashlib import blake2b
 from typing import Any
 
@@ -33,6 +34,10 @@ from dispatcher.campaign.sheet import Sheet, SheetChunk
 from dispatcher.campaign.substitution import to_gsm7_column
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.campaign.template import Template, TextColumn, compile_template, literal
+from dispatcher.campaign.timing.due import DueColumn
+from dispatcher.campaign.timing.headings import send_at_heading
+from dispatcher.campaign.timing.options import TimingOptions
+from dispatcher.campaign.timing.schedule import Schedule, Times
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import FileError, UsageError
 
@@ -54,6 +59,7 @@ class PlanOptions:
     single_part: bool = False
     keep_duplicates: bool = False
     again: bool = False
+    timing: TimingOptions | None = None
 
 
 @dataclass(frozen=True)
@@ -64,7 +70,7 @@ class PlanChunk:
     ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
     unknown; ``parts`` is 0 where there is no text.  ``cost`` is Decimal, or None for a row that is not sent or
     whose price nobody knows; ``phone`` is the cell as written; ``sent_before`` the place in the ledger of the row that
-    proves what an earlier report says of this one, or None.
+    proves what an earlier report says of this one, or None.  ``times``: None where every row goes out at once.
     """
 
     rows: npt.NDArray[np.int64]
@@ -83,6 +89,7 @@ class PlanChunk:
     guard_key: Objects
     cost: Objects
     sent_before: Objects
+    times: Times | None = None
 
 
 def guard_key(recipient: str, text: str) -> bytes:
@@ -104,6 +111,7 @@ class Planner:
         history: History,
         *,
         locale: Locale = Locale.IT,
+        now: datetime | None = None,
     ) -> None:
         _require_usable_sender(options.sender)
         self.sheet = sheet
@@ -128,6 +136,7 @@ class Planner:
             file=sheet.path.name,
             sheet=sheet.name,
         )
+        self.schedule = _schedule(sheet, options, locale, now)
         self._seen: set[bytes] = set()
         self._earlier = EarlierReport()
         self._costly = CostlyCharacters(
@@ -175,7 +184,14 @@ class Planner:
         if self.columns.sender:
             verdict.valueless([self.columns.sender.heading], Reason.SENDER_FORMULA_WITHOUT_VALUE)
         verdict.add(sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None)
-        keys = self._exclude_known(verdict, phones.recipient, text)
+        schedule, due = self.schedule, None
+        if schedule is not None:
+            due = schedule.read(verdict, chunk, cells, phones.country)
+        keys = self._exclude_known(verdict, phones.recipient, text, cells, due)
+        times = None
+        if schedule is not None and due is not None:
+            times = schedule.place(verdict, due, phones.country)
+            schedule.keep_within_cap(verdict, times, phones.recipient, self._history)
 
         ready = verdict.open()
         route = routes(phones.country, self.options.route)
@@ -210,6 +226,7 @@ class Planner:
             guard_key=keys,
             cost=cost,
             sent_before=sent_before,
+            times=times,
         )
 
     def _sent_before(self, chunk: SheetChunk, recipients: Objects) -> Objects:
@@ -223,7 +240,8 @@ class Planner:
     def _used_cells(self, chunk: SheetChunk) -> pd.DataFrame:
         """The columns that planning reads, as Python strings: taking them out of Arrow one by one is slow."""
         chosen = [self.columns.phone, self.columns.sender]
-        used = dict.fromkeys([*(c.heading for c in chosen if c), *self._text_headings()])
+        times = self.schedule.headings if self.schedule else ()
+        used = dict.fromkeys([*(c.heading for c in chosen if c), *self._text_headings(), *times])
         return pd.DataFrame(
             {heading: chunk.cells[heading].to_numpy(dtype=object) for heading in used}, dtype=object
         )
@@ -243,8 +261,18 @@ class Planner:
             return self.template.fields
         return [self.columns.message.heading] if self.columns.message else []
 
-    def _exclude_known(self, verdict: Verdict, recipients: Objects, texts: Objects) -> Objects:
+    def _exclude_known(
+        self,
+        verdict: Verdict,
+        recipients: Objects,
+        texts: Objects,
+        cells: pd.DataFrame,
+        due: DueColumn | None,
+    ) -> Objects:
         """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
+        schedule, reminders = self.schedule, None
+        if schedule is not None and due is not None:
+            reminders = schedule.guard_keys(due, cells, recipients)
         for i in np.flatnonzero(verdict.reason == Reason.SENT_IN_REPORT).tolist():
             if texts[i] is not None:
                 self._seen.add(guard_key(recipients[i], texts[i]))
@@ -259,6 +287,9 @@ class Planner:
             if recipients[i] in gone:
                 continue
             key = keys[i] = guard_key(recipients[i], texts[i])
+            if schedule is not None and due is not None and reminders is not None:
+                keys[i] = reminders[i]
+                key = schedule.twin_key(due, cells, i, recipients[i], texts[i])
             if self.options.keep_duplicates:
                 fresh.append(i)
             elif key in self._seen:
@@ -271,6 +302,15 @@ class Planner:
             sent = self._history.already_sent([keys[i] for i in fresh])
             verdict.at([i for i in fresh if keys[i] in sent], Reason.ALREADY_SENT)
         return keys
+
+
+def _schedule(sheet: Sheet, options: PlanOptions, locale: Locale, now: datetime | None) -> Schedule | None:
+    timing = options.timing
+    if timing is None or (timing.is_plain and send_at_heading(sheet.headings) is None):
+        return None
+    if now is None:
+        raise ValueError("times are planned against a clock")
+    return Schedule(timing, sheet, locale, now)
 
 
 def _require_usable_sender(sender: str | None) -> None:

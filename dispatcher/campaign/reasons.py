@@ -17,6 +17,8 @@ class PlanStatus(StrEnum):
     DUPLICATE = "duplicate"
     OPTED_OUT = "opted_out"
     ALREADY_SENT = "already_sent"
+    TOO_LATE = "too_late"
+    CAPPED = "capped"
 
 
 class Reason(StrEnum):
@@ -60,6 +62,14 @@ class Reason(StrEnum):
     SENDER_NUMERIC = "sender_numeric"
     SENDER_REQUIRED = "sender_required"  # Spain: no sender of one's own
     SENDER_FORMULA_WITHOUT_VALUE = "sender_formula_without_value"
+    # the time
+    DATE_MISSING = "date_missing"
+    DATE_UNREADABLE = "date_unreadable"
+    DATE_AMBIGUOUS = "date_ambiguous"  # 03/04: March or April
+    DATE_WEEKDAY = "date_weekday"  # Monday 3 March 2026, which is a Tuesday
+    DATE_WITHOUT_TIME = "date_without_time"
+    DATE_FORMULA_WITHOUT_VALUE = "date_formula_without_value"
+    TIME_ZONE_UNKNOWN = "time_zone_unknown"  # the number's country has several clocks
     # on the way (decided while sending; the ledger stores them like the others)
     FORBIDDEN_TEXT = "forbidden_text"  # the dry run answered 2044
     FORBIDDEN_BY_LIST = "forbidden_by_list"  # a word of the operator's own list

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import dataclass, field
+from datetime import datetime
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -74,6 +75,7 @@ class PlanSummary:
     encodings: Counter[str] = field(default_factory=Counter)
     countries: Counter[str] = field(default_factory=Counter)
     parts: int = 0
+    due: Counter[tuple[str, datetime | None]] = field(default_factory=Counter)  # by country; to the minute
     substitutions: dict[str, Substitution] = field(default_factory=dict)
     first: FirstMessage | None = None
     column_examples: dict[str, str] = field(default_factory=dict)
@@ -87,6 +89,11 @@ class PlanSummary:
         self.encodings.update(chunk.encoding[ready])
         self.countries.update(chunk.country[ready])
         self.parts += int(chunk.parts[ready].sum())
+        if chunk.times is not None:
+            due = (
+                None if at is None else at.replace(second=0, microsecond=0) for at in chunk.times.at[ready]
+            )
+            self.due.update(zip(chunk.country[ready].tolist(), due, strict=True))
         self.problems.extend(problems(chunk, cells, MAX_PROBLEMS - len(self.problems)))
         self._add_repairs(chunk)
         self._add_examples(cells)

@@ -22,6 +22,8 @@ _STATUS = {
     Reason.OPTED_OUT: PlanStatus.OPTED_OUT,
     Reason.ALREADY_SENT: PlanStatus.ALREADY_SENT,
     Reason.SENT_IN_REPORT: PlanStatus.ALREADY_SENT,
+    Reason.TOO_LATE: PlanStatus.TOO_LATE,
+    Reason.CAPPED: PlanStatus.CAPPED,
 }
 
 

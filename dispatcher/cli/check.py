@@ -34,6 +34,16 @@ def check(
     single_part: o.SinglePart = False,
     duplicates: o.Duplicates = "skip",
     again: o.Again = False,
+    send_at: o.SendAt = None,
+    send_at_column: o.SendAtColumn = None,
+    remind_before: o.RemindBefore = None,
+    date_column: o.DateColumn = None,
+    time_column: o.TimeColumn = None,
+    key_column: o.KeyColumn = None,
+    useful_for: o.UsefulFor = None,
+    recipient_time: o.RecipientTime = False,
+    marketing: o.Marketing = False,
+    cap: o.MostPerPerson = None,
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
@@ -46,11 +56,12 @@ def check(
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
     from dispatcher.campaign.forbidden import ForbiddenWords, listed_rows
-    from dispatcher.cli.inputs import FileFlags, funds, plan_request
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_request
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
     from dispatcher.cli.preflight_view import show_listed
     from dispatcher.cli.session import configure
+    from dispatcher.cli.times_view import forecasts, show_times, times_values
     from dispatcher.intake.planning import history_of, make_planner
     from dispatcher.settings import choose_target
 
@@ -63,6 +74,7 @@ def check(
         default_region=default_region,
         prices=prices,
         forbid_file=forbid_file,
+        cap=cap,
     )
     flags = FileFlags(
         file=file,
@@ -81,6 +93,17 @@ def check(
         again=again,
         bundle=bundle,
         wallet=wallet,
+        timing=TimingFlags(
+            send_at=send_at,
+            send_at_column=send_at_column,
+            remind_before=tuple(remind_before or ()),
+            date_column=date_column,
+            time_column=time_column,
+            key_column=key_column,
+            useful_for=useful_for,
+            recipient_time=recipient_time,
+            marketing=marketing,
+        ),
     )
     settings = configuration.settings
     words = None if settings.forbid_file is None else ForbiddenWords.load(settings.forbid_file)
@@ -92,16 +115,20 @@ def check(
             guard_days=settings.guard_days,
             now=application.now(),
         )
-        planner = make_planner(request, application.price_book(), funds(flags, settings), history)
+        now = application.now()
+        planner = make_planner(request, application.price_book(), funds(flags, settings), history, now)
         listed: Counter[str] = Counter()
         for chunk in planner.chunks():
             if words is not None:
                 listed.update(listed_rows(chunk, words))
         bill = planner.bill()
     show_plan(output, planner, bill)
+    found = forecasts(planner, now, settings.rate_per_minute)
+    show_times(output, planner, found)
     if listed:
         output.say()
         show_listed(output, listed)
     show_first_text(output, planner)
-    output.result({**plan_values(planner, bill), "forbidden_by_list": dict(listed)})
+    values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
+    output.result({**values, "times": times_values(planner, found)})
     return 0 if is_clean(planner) and not listed else 1

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,12 +13,29 @@ from dispatcher.campaign.phones import known_region
 from dispatcher.campaign.plan import PlanOptions
 from dispatcher.campaign.prices import Funds, parse_bundle, parse_money
 from dispatcher.campaign.routes import Route
+from dispatcher.campaign.timing.options import TimingOptions, checked, one_per_offset
+from dispatcher.campaign.timing.windows import marketing_windows
 from dispatcher.errors import UsageError
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.ledger import Priority
 from dispatcher.settings import Settings
 
 MAX_TEMPLATE_BYTES = 100_000
+
+
+@dataclass(frozen=True)
+class TimingFlags:
+    """The flags of ``check`` and ``run`` about times, as typed."""
+
+    send_at: str | None = None
+    send_at_column: str | None = None
+    remind_before: tuple[str, ...] = ()
+    date_column: str | None = None
+    time_column: str | None = None
+    key_column: str | None = None
+    useful_for: str | None = None
+    recipient_time: bool = False
+    marketing: bool = False
 
 
 @dataclass(frozen=True)
@@ -41,6 +58,7 @@ class FileFlags:
     again: bool
     bundle: list[str] | None
     wallet: str | None
+    timing: TimingFlags = field(default_factory=TimingFlags)
 
 
 def plan_request(flags: FileFlags, settings: Settings) -> PlanRequest:
@@ -62,8 +80,43 @@ def plan_request(flags: FileFlags, settings: Settings) -> PlanRequest:
             single_part=flags.single_part,
             keep_duplicates=_choice("--duplicates", flags.duplicates, ("skip", "keep")) == "keep",
             again=flags.again,
+            timing=timing_options(flags.timing, settings)[0],
         ),
     )
+
+
+def plan_requests(flags: FileFlags, settings: Settings) -> list[PlanRequest]:
+    """One for each reminder that is asked for, the earliest first; one where there are no reminders."""
+    first = plan_request(flags, settings)
+    return [
+        replace(first, options=replace(first.options, timing=timing))
+        for timing in timing_options(flags.timing, settings)
+    ]
+
+
+def timing_options(flags: TimingFlags, settings: Settings) -> list[TimingOptions]:
+    """The times of each campaign that the flags ask for.  Raises UsageError where they make no sense."""
+    options = TimingOptions(
+        zone=settings.timezone,
+        recipient_time=flags.recipient_time,
+        send_at=flags.send_at,
+        send_at_column=flags.send_at_column,
+        date_column=flags.date_column,
+        time_column=flags.time_column,
+        key_column=flags.key_column,
+        useful_for=flags.useful_for,
+        windows=marketing_windows(settings.windows).text if flags.marketing else None,
+        cap=settings.cap,
+    )
+    if not flags.remind_before:
+        return [checked(options)]
+    if flags.send_at or flags.send_at_column:
+        raise UsageError("usage_contradiction", found="--remind-before, --send-at")
+    reminders = one_per_offset(options, flags.remind_before)
+    longest = reminders[0].offset
+    if longest is not None and longest.length > timedelta(days=settings.guard_days):
+        raise UsageError("timing_offset_beyond_guard", found=flags.remind_before[0], days=settings.guard_days)
+    return reminders
 
 
 def funds(flags: FileFlags, settings: Settings) -> Funds:

@@ -3,42 +3,51 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from dataclasses import dataclass
 from types import FrameType
 from typing import Any
 
 from dispatcher.application import Application
 from dispatcher.campaign.prices import Funds
 from dispatcher.cli.campaign_view import campaign_values, show_landing
-from dispatcher.cli.exits import exit_code
+from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
-from dispatcher.cli.terminal import Terminal
+from dispatcher.cli.terminal import Terminal, Times
+from dispatcher.intake.detaching import require_sender
+from dispatcher.intake.house import House
 from dispatcher.intake.launch import Launch
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
+from dispatcher.ledger import CampaignState
+from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.settings import Configuration, GatewayKind, choose_target
+
+_ATTENTION = (Exit.OK, Exit.PROBLEMS, Exit.WAITING, Exit.HALTED, Exit.UNREACHABLE, Exit.INTERRUPTED)
+"""Of several campaigns of one file, the exit code further on counts."""
+
+
+@dataclass(frozen=True)
+class Ways:
+    """How a person wants to be asked, and how long they stay.  ``detach``: other processes send."""
+
+    yes: bool = False
+    wait: bool = True
+    detach: bool = False
 
 
 def launch_file(
     configuration: Configuration,
     output: Output,
-    request: LaunchRequest,
+    requests: Sequence[LaunchRequest],
     flags: FileFlags,
-    *,
-    yes: bool,
-    wait: bool,
+    ways: Ways,
 ) -> int:
-    """Run a file; gives the exit code."""
+    """Run a file, once for each of its reminders; gives the exit code of the campaign that needs most attention."""
     announce_gateway(configuration, output)
-    return _launch(
-        configuration,
-        output,
-        funds(flags, configuration.settings),
-        lambda launch: launch.run(request),
-        yes=yes,
-        wait=wait,
-    )
+    money = funds(flags, configuration.settings)
+    return _launch(configuration, output, money, lambda launch: launch.run_all(requests), ways)
 
 
 def resume_campaign(
@@ -46,9 +55,8 @@ def resume_campaign(
 ) -> int:
     """Resume a campaign; gives the exit code."""
     announce_gateway(configuration, output)
-    return _launch(
-        configuration, output, Funds({}, None), lambda launch: launch.resume(request), yes=yes, wait=wait
-    )
+    ways = Ways(yes=yes, wait=wait)
+    return _launch(configuration, output, Funds({}, None), lambda launch: [launch.resume(request)], ways)
 
 
 def announce_gateway(configuration: Configuration, output: Output) -> None:
@@ -67,26 +75,45 @@ def _launch(
     configuration: Configuration,
     output: Output,
     money: Funds,
-    start: Callable[[Launch], Landing],
-    *,
-    yes: bool,
-    wait: bool,
+    start: Callable[[Launch], Sequence[Landing]],
+    ways: Ways,
 ) -> int:
     with (
         ended_like_ctrl_c(),
         Application(configuration, output.wording) as application,
-        Terminal(output, yes=yes) as terminal,
+        Terminal(output, yes=ways.yes, times=_times(configuration)) as terminal,
     ):
         house = application.house(money)
-        landing = start(Launch(house, terminal, wait_for_doubts=wait))
+        if ways.detach:
+            require_sender(house, application.now())
+        landings = start(Launch(house, terminal, wait_for_doubts=ways.wait, detached=ways.detach))
+        waits = [_waits_until(house, landing) for landing in landings]
     terminal.close()
-    show_landing(output, landing)
-    values = campaign_values(landing.campaign, landing.counts)
-    if landing.discarded:  # a number that no command knows any more
-        values["campaign"] = None
-    values |= {"report": _path(landing), "seconds": landing.seconds}
-    output.result({**values, **terminal.details(landing)})
-    return exit_code(landing)
+    shown = []
+    for landing, until in zip(landings, waits, strict=True):
+        show_landing(output, landing)
+        if ways.detach and landing.campaign.state in UNDER_WAY:
+            output.tell("run.detached", campaign=landing.campaign.id)
+        values = campaign_values(landing.campaign, landing.counts)
+        if landing.discarded:  # a number that no command knows any more
+            values["campaign"] = None
+        values |= {"report": _path(landing), "seconds": landing.seconds, "waits_until": until}
+        shown.append({**values, **terminal.details(landing)})
+    first = shown[0]
+    output.result(first if len(shown) == 1 else {**first, "reminders": shown})
+    return max(map(exit_code, landings), key=_ATTENTION.index)
+
+
+def _waits_until(house: House, landing: Landing) -> str | None:
+    """When the next row is due of a campaign that waits."""
+    if landing.campaign.state is not CampaignState.WAITING:
+        return None
+    due = house.ledger.queries.next_due(landing.campaign.id)
+    return None if due is None else due.isoformat()
+
+
+def _times(configuration: Configuration) -> Times:
+    return Times(configuration.settings.zone, configuration.settings.rate_per_minute)
 
 
 def _path(landing: Landing) -> str | None:

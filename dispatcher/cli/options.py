@@ -114,6 +114,55 @@ ForbidFile = Annotated[
 ReportDir = Annotated[
     Path | None, typer.Option("--report-dir", help="Folder for the report; default: beside the file.")
 ]
+SendAt = Annotated[
+    str | None, typer.Option("--send-at", help='When to send, e.g. "2026-12-01 09:00"; default: at once.')
+]
+SendAtColumn = Annotated[
+    str | None,
+    typer.Option(
+        "--send-at-column", help="Heading of the column with the times to send at; default: send_at."
+    ),
+]
+RemindBefore = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--remind-before",
+        help="Send so long before the date of each row, e.g. 24h; several times for several reminders.",
+    ),
+]
+DateColumn = Annotated[
+    str | None, typer.Option("--date-column", help="Heading of the column with the appointments.")
+]
+TimeColumn = Annotated[
+    str | None, typer.Option("--time-column", help="Heading of the column with their hours, if apart.")
+]
+KeyColumn = Annotated[
+    str | None,
+    typer.Option("--key-column", help="Heading of a column that tells the appointments of one phone apart."),
+]
+UsefulFor = Annotated[
+    str | None,
+    typer.Option(
+        "--useful-for", help="Do not send later than so long after its time, e.g. 2h (else: too_late)."
+    ),
+]
+RecipientTime = Annotated[
+    bool, typer.Option("--recipient-time", help="Times are those of the recipient's country, not yours.")
+]
+Marketing = Annotated[
+    bool,
+    typer.Option("--marketing", help="Advertising: only in the hours and on the days the country allows."),
+]
+MostPerPerson = Annotated[
+    str | None,
+    typer.Option(
+        "--cap", help='At most so many messages to one person, over all campaigns, e.g. "1 per 24h".'
+    ),
+]
+Detach = Annotated[
+    bool,
+    typer.Option("--detach", help="Leave the sending to a worker, watcher or scheduler that is running."),
+]
 DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Plan and screen only; nothing is sent.")]
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for rows in doubt: end with exit code 1 instead.")

@@ -85,8 +85,9 @@ def repair_name(repair: Repair) -> str:
 
 
 def is_clean(planner: Planner) -> bool:
-    """True when no row is invalid."""
-    return not planner.summary.counts[PlanStatus.INVALID]
+    """True when no row is invalid, too late or capped."""
+    counts = planner.summary.counts
+    return not any(counts[status] for status in (PlanStatus.INVALID, PlanStatus.TOO_LATE, PlanStatus.CAPPED))
 
 
 def _saved_values(saved: Saved) -> dict[str, Any]:

@@ -36,10 +36,21 @@ def run(
     single_part: o.SinglePart = False,
     duplicates: o.Duplicates = "skip",
     again: o.Again = False,
+    send_at: o.SendAt = None,
+    send_at_column: o.SendAtColumn = None,
+    remind_before: o.RemindBefore = None,
+    date_column: o.DateColumn = None,
+    time_column: o.TimeColumn = None,
+    key_column: o.KeyColumn = None,
+    useful_for: o.UsefulFor = None,
+    recipient_time: o.RecipientTime = False,
+    marketing: o.Marketing = False,
+    cap: o.MostPerPerson = None,
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
     no_wait: o.NoWait = False,
+    detach: o.Detach = False,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
@@ -49,8 +60,8 @@ def run(
     as_json: o.Json = False,
 ) -> int:
     """See the exit codes in the README."""
-    from dispatcher.cli.inputs import FileFlags, chosen_priority, money, plan_request
-    from dispatcher.cli.launching import launch_file
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, money, plan_requests
+    from dispatcher.cli.launching import Ways, launch_file
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import LaunchRequest
     from dispatcher.sending.preflight import PreflightChoice
@@ -66,6 +77,7 @@ def run(
         forbid_file=forbid_file,
         rate_per_minute=rate_per_minute,
         max_cost=money(max_cost),
+        cap=cap,
     )
     flags = FileFlags(
         file=file,
@@ -84,13 +96,28 @@ def run(
         again=again,
         bundle=bundle,
         wallet=wallet,
+        timing=TimingFlags(
+            send_at=send_at,
+            send_at_column=send_at_column,
+            remind_before=tuple(remind_before or ()),
+            date_column=date_column,
+            time_column=time_column,
+            key_column=key_column,
+            useful_for=useful_for,
+            recipient_time=recipient_time,
+            marketing=marketing,
+        ),
     )
-    request = LaunchRequest(
-        plan=plan_request(flags, configuration.settings),
-        preflight=PreflightChoice.from_text(preflight),
-        dry_run=dry_run,
-        max_cost=configuration.settings.max_cost,
-        report_dir=report_dir,
-        priority=chosen_priority(priority),
-    )
-    return launch_file(configuration, output, request, flags, yes=yes, wait=not no_wait)
+    requests = [
+        LaunchRequest(
+            plan=plan,
+            preflight=PreflightChoice.from_text(preflight),
+            dry_run=dry_run,
+            max_cost=configuration.settings.max_cost,
+            report_dir=report_dir,
+            priority=chosen_priority(priority),
+        )
+        for plan in plan_requests(flags, configuration.settings)
+    ]
+    ways = Ways(yes=yes, wait=not no_wait, detach=detach)
+    return launch_file(configuration, output, requests, flags, ways)

@@ -5,11 +5,13 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
-from datetime import datetime
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
+from zoneinfo import ZoneInfo
 
 from rich.console import Console
 from rich.live import Live
@@ -19,6 +21,7 @@ from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
+from dispatcher.cli.times_view import forecasts, moment_text, show_times
 from dispatcher.cli.preflight_view import (
     other_texts_line,
     other_texts_values,
@@ -37,11 +40,21 @@ PLAIN_LINE_SECONDS = 5.0
 BAR_WIDTH = 24
 
 
+@dataclass(frozen=True)
+class Times:
+    """What is needed to say when something will be."""
+
+    zone: ZoneInfo = ZoneInfo("UTC")
+    rate_per_minute: int = 10_000
+    now: Callable[[], datetime] = lambda: datetime.now(UTC)
+
+
 class Terminal:
     """Implements :class:`dispatcher.intake.house.Watcher` on standard output (standard error with ``--json``)."""
 
-    def __init__(self, output: Output, *, yes: bool) -> None:
+    def __init__(self, output: Output, *, yes: bool, times: Times | None = None) -> None:
         self._output = output
+        self._times = times or Times()
         self._words = output.wording
         self._yes = yes
         self._console = Console(
@@ -75,6 +88,7 @@ class Terminal:
     def planned(self, planner: Planner, bill: Bill) -> None:
         self.close()
         show_plan(self._output, planner, bill)
+        show_times(self._output, planner, forecasts(planner, self._times.now(), self._times.rate_per_minute))
 
     def loading(self, rows: int) -> None:
         if self._console.is_terminal:
@@ -195,6 +209,13 @@ class Terminal:
             self.close()
             why = self._words(f"doubts.{obstacle}")
             self._output.say(self._words.count("run.doubts_still", in_doubt, why=why))
+
+    def waiting(self, until: datetime, rows: int) -> None:
+        """Say once until when nothing is due."""
+        self.close()
+        zone = self._times.zone
+        shown = moment_text(self._words, until, zone)
+        self._output.say(self._words.count("run.waiting_until", rows, until=shown, zone=str(zone)))
 
     def pausing(self) -> None:
         self.close()

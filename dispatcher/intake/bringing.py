@@ -27,7 +27,7 @@ def bring_in(
     """
     now = house.clock.now()
     history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
-    planner = make_planner(request.plan, house.book, house.funds, history)
+    planner = make_planner(request.plan, house.book, house.funds, history, now)
     load = LoadRequest(
         request=request.plan,
         identity=identity,

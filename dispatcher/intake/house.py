@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Mapping
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
-from datetime import timedelta
+from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Protocol
@@ -95,6 +95,13 @@ class OtherTexts:
     out_of: int
 
 
+class Approval(Protocol):
+    """Whether somebody else's word is needed before a campaign is sent for the first time, and given."""
+
+    def is_given(self, question: Question, other_texts: OtherTexts | None) -> bool:
+        """False leaves the campaign waiting for approval; True may have raised its limit to what was approved."""
+
+
 @dataclass(frozen=True)
 class Progress:
     """How far a campaign is.  ``rate`` is messages a second lately, ``left`` seconds, None while unknown."""
@@ -138,5 +145,8 @@ class Watcher(Protocol):
     def sending(self, progress: Progress) -> None: ...
 
     def doubts(self, outlook: Outlook, in_doubt: int) -> None: ...
+
+    def waiting(self, until: datetime, rows: int) -> None:
+        """Nothing is due before ``until``; ``rows`` are ready."""
 
     def pausing(self) -> None: ...

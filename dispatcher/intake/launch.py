@@ -11,7 +11,7 @@ from __future__ import annotations
 import getpass
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,7 +20,7 @@ from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, UsageError
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.follow import follow
-from dispatcher.intake.house import House, OtherTexts, Watcher
+from dispatcher.intake.house import Approval, House, OtherTexts, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
 from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
@@ -41,7 +41,8 @@ class Launch:
     """Launches and resumes campaigns in one house, watched by one watcher.
 
     ``detached`` leaves the sending to the workers of the ledger: it lands once a campaign is under way, without a
-    report.  ``begun`` hears the number of a new campaign before its first row is written.
+    report.  ``begun`` hears the number of a new campaign before its first row is written.  What ``approval`` does not
+    give waits for it, also what costs more than its limit.
     """
 
     def __init__(
@@ -52,14 +53,15 @@ class Launch:
         wait_for_doubts: bool = True,
         detached: bool = False,
         begun: Callable[[int], None] = nobody,
+        approval: Approval | None = None,
     ) -> None:
         self._house = house
         self._watcher = watcher
         self._ledger = house.ledger
-        self._stop = threading.Event()
         self._wait_for_doubts = wait_for_doubts
         self._detached = detached
         self._begun = begun
+        self._approval = approval
         self._started = time.monotonic()
         self._other_texts: OtherTexts | None = None
 
@@ -82,6 +84,29 @@ class Launch:
         else:
             campaign = self._pick_up(campaign, request)
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
+
+    def run_all(self, requests: Sequence[LaunchRequest]) -> list[Landing]:
+        """One file as several campaigns (its reminders): each is planned, screened and asked about, then all are sent
+        side by side.  A single request is :meth:`run`.
+        """
+        if len(requests) == 1 or self._detached or requests[0].dry_run:
+            return [self.run(request) for request in requests]
+        self._detached = True
+        begun = [self.run(request) for request in requests]
+        self._detached = False
+        landings: list[Landing] = []
+        for place, landing in enumerate(begun):
+            after = [other.campaign.id for other in begun[place + 1 :]]
+            request, campaign = requests[place], landing.campaign
+            if campaign.state in UNDER_WAY:
+                if any(earlier.interrupted for earlier in landings):
+                    self._ledger.campaigns.pause(campaign.id, self._house.clock.now())
+                    landings.append(self._land(campaign.id, request.report_dir, True, ()))
+                    continue
+                interrupted = self._follow(campaign.id, after)
+                landing = self._land(campaign.id, request.report_dir, interrupted, ())
+            landings.append(landing)
+        return landings
 
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
@@ -224,11 +249,18 @@ class Launch:
         if question is None:
             self._ledger.campaigns.finish_if_done(campaign.id, now)
             return False
+        if campaign.started_at is None and self._approval is not None:
+            self._tell_other_texts(campaign)
+            if not self._approval.is_given(question, self._other_texts):
+                self._ledger.campaigns.await_approval(campaign.id, self._house.clock.now())
+                return False
+            question = next_question(self._house, campaign.id) or question  # its limit may be another one now
         if is_above_cap(question):
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
         if campaign.started_at is None:
-            self._tell_other_texts(campaign)
+            if self._approval is None:
+                self._tell_other_texts(campaign)
             if not self._watcher.confirm(question):
                 raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
@@ -244,11 +276,18 @@ class Launch:
         self._ledger.campaigns.finish_if_done(campaign_id, now)
         return False
 
-    def _follow(self, campaign_id: int) -> bool:
+    def _follow(self, campaign_id: int, beside: Sequence[int] = ()) -> bool:
         if self._detached:
+            # what is due later waits from now on: whoever sends must see it so
+            self._ledger.campaigns.finish_if_done(campaign_id, self._house.clock.now())
             return False
         return follow(
-            self._house, self._watcher, campaign_id, self._stop, wait_for_doubts=self._wait_for_doubts
+            self._house,
+            self._watcher,
+            campaign_id,
+            threading.Event(),
+            wait_for_doubts=self._wait_for_doubts,
+            beside=beside,
         )
 
     def _leave_out(self, campaign_id: int, forbidden: tuple[int, ...]) -> None:

@@ -19,9 +19,19 @@ from pathlib import Path
 from dispatcher.campaign.plan import Objects, PlanChunk, Planner
 from dispatcher.campaign.prices import PriceBook
 from dispatcher.campaign.reasons import PlanStatus
+from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.errors import FileError
 from dispatcher.intake.planning import PlanRequest
-from dispatcher.ledger import ENCODING_NUMBERS, Ledger, NewCampaign, Priority, RowState, Totals, to_micros
+from dispatcher.ledger import (
+    ENCODING_NUMBERS,
+    Ledger,
+    NewCampaign,
+    Priority,
+    RowState,
+    Totals,
+    to_instant,
+    to_micros,
+)
 from dispatcher.ledger.values import rounded
 
 # What a part of unknown price counts against a cap: the provider's own minimum credit.
@@ -47,11 +57,15 @@ def identify(request: PlanRequest) -> FileIdentity:
             digest = file_digest(file, "sha256").hexdigest()
     except OSError as error:
         raise FileError("sheet_not_readable", file=str(request.file), found=type(error).__name__) from error
+    options = asdict(request.options)
+    timing = request.options.timing
+    if timing is None or timing == TimingOptions(timing.zone):  # as it was before there were times
+        del options["timing"]
     decisions = {
         "sheet": request.sheet,
         "encoding": request.encoding,
         "locale": request.locale,
-        "options": asdict(request.options),
+        "options": options,
     }
     text = json.dumps(decisions, sort_keys=True, default=str)
     return FileIdentity(digest, blake2b(text.encode(), digest_size=16).hexdigest())
@@ -171,7 +185,7 @@ def load_campaign(
 
 
 def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
-    """The chunk's rows in the order of the ledger's ROW_COLUMNS; last, which column is wrong or where it was sent."""
+    """The chunk's rows in the order of the ledger's ROW_COLUMNS and ROW_EXTRAS."""
     # column by column: a million rows pass here, and a look into an array costs more than all the rest
     columns = (
         chunk.rows.tolist(),
@@ -189,10 +203,17 @@ def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
         chunk.guard_key.tolist(),
         chunk.repairs.tolist(),
         [phone[:PHONE_KEPT] for phone in chunk.phone.tolist()],
-        [None] * len(chunk.rows),
+        _instants(chunk, None if chunk.times is None else chunk.times.at),
         _details(chunk),
+        _instants(chunk, None if chunk.times is None else chunk.times.until),
     )
     return list(zip(*columns, strict=True))
+
+
+def _instants(chunk: PlanChunk, moments: Objects | None) -> list[int | None]:
+    if moments is None:
+        return [None] * len(chunk.rows)
+    return [None if moment is None else to_instant(moment) for moment in moments.tolist()]
 
 
 def _details(chunk: PlanChunk) -> list[str | None]:

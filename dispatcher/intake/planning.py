@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -42,6 +42,9 @@ class LedgerHistory:
     def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
         return self.ledger.memory.guard_hits(self.gateway, None, guard_keys, self.since)
 
+    def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:
+        return self.ledger.memory.sent_times(self.gateway, recipients, since)
+
     def sent_as(self, message_ids: Sequence[str]) -> Sequence[SentRow]:
         return self._rows(self.ledger.memory.sent_as(message_ids))
 
@@ -66,7 +69,12 @@ def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: dat
     return NoHistory() if ledger is None else LedgerHistory(ledger, gateway, now - timedelta(days=guard_days))
 
 
-def make_planner(request: PlanRequest, book: PriceBook, funds: Funds, history: History) -> Planner:
-    """Open the file and settle columns and template.  Raises FileError or UsageError; nothing is touched."""
+def make_planner(
+    request: PlanRequest, book: PriceBook, funds: Funds, history: History, now: datetime | None = None
+) -> Planner:
+    """Open the file and settle columns and template; ``now`` is needed where rows have times.
+
+    Raises FileError or UsageError; nothing is touched.
+    """
     sheet = open_sheet(request.file, sheet=request.sheet, encoding=request.encoding, locale=request.locale)
-    return Planner(sheet, request.options, Pricer(book, funds), history, locale=request.locale)
+    return Planner(sheet, request.options, Pricer(book, funds), history, locale=request.locale, now=now)

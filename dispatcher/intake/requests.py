@@ -7,6 +7,7 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
+from dispatcher.campaign.timing.options import kept
 from dispatcher.intake.house import OtherTexts
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.ledger import CampaignView, Priority, RowState
@@ -24,6 +25,7 @@ class LaunchRequest:
     max_cost: Decimal | None = None
     report_dir: Path | None = None
     priority: Priority | None = None  # None: normal, or what the campaign has already
+    watched: str | None = None  # the watched folder it came from, by its id
 
     @property
     def decisions(self) -> dict[str, Any]:
@@ -35,6 +37,8 @@ class LaunchRequest:
             "single_part": options.single_part,
             "again": options.again,
             "locale": str(self.plan.locale),
+            **kept(options.timing),
+            **({} if self.watched is None else {"watched": self.watched}),
         }
 
 

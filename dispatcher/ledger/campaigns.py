@@ -127,11 +127,28 @@ class Campaigns:
             state: CampaignState = new or campaign.state
             return state
 
+    def due(self, gateway: str, now: datetime) -> list[int]:
+        """Waiting campaigns of the gateway that have a due row and no stop."""
+        ready = exists().where(rows.c.campaign_id == campaigns.c.id, is_ready(), rows.c.due_at <= now)
+        waiting = and_(campaigns.c.state == C.WAITING, ~exists().where(_stops))
+        query = select(campaigns.c.id).join(gateways, gateways.c.id == campaigns.c.gateway_id)
+        with self._database.read() as connection:
+            chosen = query.where(gateways.c.name == gateway, waiting, ready).order_by(campaigns.c.id)
+            return list(connection.execute(chosen).scalars())
+
+    def wake(self, campaign_id: int, now: datetime) -> bool:
+        """A waiting campaign is sent on, since a row of it is due; False where the whole account is stopped."""
+        with self._database.write() as connection:
+            campaign = locked(connection, campaign_id)
+            if campaign.state is not C.WAITING or campaign.halted:
+                return False
+            move(connection, campaign, C.SENDING, None, now)
+            return True
+
     def wake_due(self, gateway: str, now: datetime) -> list[int]:
         """Set waiting campaigns of the gateway going that have a due row and no stop; returns their ids.
 
-        Only those that wait for due times: a campaign that waits for a window is woken by whoever knows
-        windows.
+        Windows are due times too: a row whose window is closed is due when it opens.
         """
         ready = exists().where(rows.c.campaign_id == campaigns.c.id, is_ready(), rows.c.due_at <= now)
         waiting = and_(campaigns.c.state == C.WAITING, campaigns.c.state_reason == "due_times")

@@ -13,6 +13,7 @@ from dispatcher.ledger.counting import Counted, Tally
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
 from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
+from dispatcher.ledger.timeliness import over_cap, postpone, postponed, too_late
 
 _NAMES = tuple(field.name for field in fields(ClaimedRow))
 _OF_CAMPAIGN = rows.c.campaign_id == bindparam("of_campaign")
@@ -80,7 +81,8 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
     if state is not CampaignState.SENDING or campaign.halted:
         return Claim(state=state, halted=bool(campaign.halted))
     due = _due(connection, campaign, request)
-    sendable = _leave_out(connection, campaign, request, due, tally)
+    timely = _in_time(connection, campaign, request, due, tally)
+    sendable = _leave_out(connection, campaign, request, timely, tally)
     chosen = _within_cap(campaign, sendable, tally)
     mark_rows(connection, campaign.id, request, chosen, tally)
     claimed = [ClaimedRow(**dict(zip(_NAMES, row, strict=False))) for row in chosen]
@@ -99,6 +101,18 @@ def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> S
         if len(due) > 1 or connection.execute(_UNSETTLED, unsettled).first():
             return due[:-1]
     return due[: request.limit]
+
+
+def _in_time(
+    connection: Connection, campaign: Row[Any], request: ClaimRequest, due: Sequence[Row[Any]], tally: Tally
+) -> Sequence[Row[Any]]:
+    """Rows that are too late are moved aside, and those whose window is closed put off; returns the others."""
+    late = too_late(due, request)
+    later, too_late_then = postponed([row for row in due if row.row not in late], request)
+    _aside(connection, campaign.id, late | too_late_then, RowState.TOO_LATE, tally)
+    postpone(connection, campaign.id, later)
+    out = late.union(too_late_then, *later.values())
+    return [row for row in due if row.row not in out]
 
 
 def _leave_out(
@@ -124,6 +138,13 @@ def _leave_out(
         keys = set(connection.execute(_SENT_BY_OTHERS, values).scalars())
         chosen = {row.row for row in due if row.guard_key in keys} - out
         _aside(connection, campaign.id, chosen, RowState.ALREADY_SENT, tally)
+        out |= chosen
+    if due and request.most_per_person is not None:
+        _one_at_a_time(connection, campaign.gateway_id)
+        chosen = over_cap(
+            connection, campaign.gateway_id, [row for row in due if row.row not in out], request
+        )
+        _aside(connection, campaign.id, chosen, RowState.CAPPED, tally)
         out |= chosen
     return [row for row in due if row.row not in out]
 

@@ -15,7 +15,7 @@ from dispatcher.errors import UsageError
 from dispatcher.ledger.campaigns import locked, move
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.records import ROW_COLUMNS, NewCampaign, Totals
+from dispatcher.ledger.records import ROW_COLUMNS, ROW_EXTRAS, NewCampaign, Totals
 from dispatcher.ledger.schema import campaign_counts, campaigns, events, gateways, rows
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, ROW_STARTS, CampaignState, RowState
 from dispatcher.ledger.upsert import insert_into
@@ -53,7 +53,7 @@ class Loading:
     def load_rows(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
         """Rows as tuples in the order of ``ROW_COLUMNS``, in transactions of at most 2,000 rows.
 
-        A last value beyond these, if any, is the row's ``error_detail``: which column is wrong, or where it was sent.
+        Values beyond these, if any, are those of ``ROW_EXTRAS``.
 
         ValueError for a state no row starts in; UsageError when the campaign is not being loaded (any more).
         """
@@ -168,7 +168,7 @@ def _attempted(connection: Connection, campaign_id: int) -> bool:
 def _write_rows(
     connection: Connection, campaign_id: int, gateway_id: int, batch: Sequence[tuple[Any, ...]]
 ) -> None:
-    names = (*ROW_COLUMNS, "error_detail")[: len(batch[0])]
+    names = (*ROW_COLUMNS, *ROW_EXTRAS)[: len(batch[0])]
     into = f"rows (campaign_id, gateway_id, {', '.join(names)})"
     if connection.dialect.name == "postgresql":
         driver: Any = connection.connection.driver_connection

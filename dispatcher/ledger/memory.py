@@ -73,6 +73,22 @@ class Memory:
                 found.update(bytes(hit.guard_key) for hit in hits if hit.campaign_id in earlier)
         return found
 
+    def sent_times(
+        self, gateway: str, recipients: Sequence[str], since: datetime
+    ) -> dict[str, list[datetime]]:
+        """When each recipient was sent something through the gateway since then, or may have been."""
+        found: dict[str, list[datetime]] = defaultdict(list)
+        query = select(rows.c.recipient, rows.c.attempt_started_at).join(
+            gateways, gateways.c.id == rows.c.gateway_id
+        )
+        sent = (is_maybe_sent(), rows.c.attempt_started_at > since, gateways.c.name == gateway)
+        with self._database.read() as connection:
+            for start in range(0, len(recipients), CHUNK):
+                chosen = rows.c.recipient.in_(recipients[start : start + CHUNK])
+                for hit in connection.execute(query.where(chosen, *sent)):
+                    found[hit.recipient].append(hit.attempt_started_at)
+        return dict(found)
+
     def sent_as(self, message_ids: Sequence[str]) -> list[SentRow]:
         """The rows that were sent as one of these messages, through any gateway, at any time."""
         return self._sent(rows.c.message_id, message_ids)

@@ -74,6 +74,10 @@ def _version_4(connection: Connection) -> None:
     connection.execute(text(_SCHEDULES_4.format(number=number)))
     connection.execute(text(_TICKS_4))
     connection.execute(text("CREATE INDEX ticks_running ON ticks (schedule_id, at) WHERE state = 1"))
+    # a row is never put off until it is of no use
+    connection.execute(
+        text("ALTER TABLE rows ADD COLUMN useful_until BIGINT CHECK (useful_until >= due_at OR state <> 1)")
+    )
 
 
 MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3, _version_4)

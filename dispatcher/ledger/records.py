@@ -7,7 +7,7 @@ from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
 from enum import IntEnum
-from typing import Any
+from typing import Any, Protocol
 
 from dispatcher.ledger.states import CampaignState, RowState
 
@@ -30,6 +30,12 @@ ROW_COLUMNS = (
     "due_at",  # microseconds since 1970 UTC (values.to_instant); None is at once
 )
 """The order of a tuple for ``load_rows``: plain database values, because a million of them pass."""
+
+ROW_EXTRAS = (
+    "error_detail",  # which column is wrong, or where it was sent; or None
+    "useful_until",  # microseconds since 1970 UTC: later it is not sent; None is always
+)
+"""What may follow in such a tuple: the first of them, or both."""
 
 
 class Priority(IntEnum):
@@ -110,6 +116,13 @@ class CampaignView:
     finished_at: datetime | None
 
 
+class Timeliness(Protocol):
+    """The windows of a campaign, as far as a claim must know them."""
+
+    def next(self, country: str | None, start: datetime, end: datetime) -> datetime | None:
+        """The first moment from ``start`` on at which what takes ``end - start`` may go out; None: not within a month."""
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ClaimRequest:
     """Ask for the next rows.  ``token`` is new for every claim.
@@ -118,6 +131,10 @@ class ClaimRequest:
     since then become already_sent instead; None does not look.
     ``keep_witness``: the last due row waits while another one is claimed with it, on its way, or in doubt with a
     deadline ahead.  Sent later, it proves that the gateway's listing has got further than the doubtful attempt.
+    ``starts_within``: how long after ``now`` the last of the rows starts.  Rows that are of no use by then become
+    too_late, and those for which ``windows`` has closed by then are put off until it opens.
+    ``most_per_person``: rows of people who have had so many messages of the gateway since ``capped_since`` become
+    capped.
     """
 
     owner: str
@@ -128,6 +145,15 @@ class ClaimRequest:
     guard_since: datetime | None = None
     respect_opt_outs: bool = True
     keep_witness: bool = False
+    starts_within: timedelta = timedelta(0)
+    windows: Timeliness | None = None
+    most_per_person: int | None = None
+    capped_since: datetime | None = None
+
+    @property
+    def starts_until(self) -> datetime:
+        """When the last of the rows starts, at the latest."""
+        return self.now + self.starts_within
 
     def later(self, by: timedelta) -> ClaimRequest:
         """The same request by a clock that is ahead."""
@@ -147,6 +173,8 @@ class ClaimedRow:
     parts: int
     reserve_cost: Decimal
     attempts: int
+    country: str | None = None
+    useful_until: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -154,8 +182,7 @@ class Claim:
     """What a claim gave.
 
     ``state`` is the campaign's (only SENDING gives rows); ``halted`` a stop of the whole account; ``capped``
-    says the next row does not fit max_cost; ``left_out`` rows were moved to opted_out or already_sent
-    instead.
+    says the next row does not fit max_cost; ``left_out`` rows were moved to another state or put off instead.
     """
 
     rows: Sequence[ClaimedRow] = ()

@@ -166,6 +166,8 @@ rows = Table(
     Column("delivered_at", Instant),
     Column("error_code", Text),
     Column("error_detail", Text),
+    # "system" keeps it out of version 1, which creates this table; version 4 adds it
+    Column("useful_until", Instant, system=True),
     CheckConstraint(f"state BETWEEN {min(RowState)} AND {max(RowState)}", name="row_state"),
     CheckConstraint(
         # a CHECK that comes out as NULL passes, hence every IS NOT NULL

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping
+from datetime import datetime
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
@@ -59,5 +60,7 @@ class Unattended:
     def sending(self, progress: Progress) -> None: ...
 
     def doubts(self, outlook: Outlook, in_doubt: int) -> None: ...
+
+    def waiting(self, until: datetime, rows: int) -> None: ...
 
     def pausing(self) -> None: ...

@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 
 from dispatcher.errors import DispatcherError
@@ -16,6 +16,7 @@ from dispatcher.ledger import CampaignState, Claim, ClaimRequest, Settlement
 from dispatcher.sending.guards import Brake, Halt, stop_campaign
 from dispatcher.sending.services import Services
 from dispatcher.sending.stops import Stop
+from dispatcher.sending.windows import Rules
 
 LOOK_EVERY = 1.0  # seconds after which the ledger is asked whether the campaign is still being sent
 
@@ -31,6 +32,7 @@ class CampaignFacts:
     guard_since: datetime | None
     row_key: Callable[[int], str]
     capped: bool = False  # a limit on its cost was approved
+    rules: Rules = field(default_factory=Rules)
 
 
 class Books:

@@ -15,6 +15,7 @@ import asyncio
 import secrets
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
+from datetime import timedelta
 from enum import StrEnum
 
 from dispatcher.errors import DispatcherError
@@ -29,6 +30,7 @@ from dispatcher.sending.prices import Prices
 from dispatcher.sending.services import SETTLE_AGAIN, STARTS_WITHIN, Services
 from dispatcher.sending.settlements import settlement_of
 from dispatcher.sending.stops import Stop
+from dispatcher.sending.telling import tell_of
 
 # seconds before the last slot at which the next ones are reserved; a transaction may take as long
 LOOK_AHEAD = 0.3
@@ -174,7 +176,7 @@ class Lane:
         return MAX_BATCH_UNLIMITED if rate is None else max(1, min(MAX_BATCH, int(rate * 0.1)))
 
     async def _claim(self, offsets: Sequence[float]) -> Claim:
-        clock = self.services.clock
+        clock, rules = self.services.clock, self.campaign.rules
         # both clocks are read before the transaction, so that its duration counts against the lease
         lease = Lease.begin(clock, offsets, self.services.pace.rate, self._last_claim)
         request = ClaimRequest(
@@ -185,6 +187,10 @@ class Lane:
             now=lease.wall_start,
             guard_since=self.campaign.guard_since,
             keep_witness=True,
+            starts_within=timedelta(seconds=offsets[-1] + STARTS_WITHIN),
+            windows=rules.windows,
+            most_per_person=rules.cap.most if rules.cap else None,
+            capped_since=lease.wall_start - rules.cap.within if rules.cap else None,
         )
         claimed = await self._books.settle(request)
         self._last_claim = clock.monotonic() - lease.monotonic_start
@@ -264,7 +270,8 @@ class Lane:
         try:
             await self._wait_for(slot)
             began, started = clock.monotonic(), clock.now()
-            if self._must_stop() or began > slot + STARTS_WITHIN or not lease.may_start(began, started):
+            in_time = lease.may_start(began, started) and self.campaign.rules.may_start(row, started)
+            if self._must_stop() or began > slot + STARTS_WITHIN or not in_time:
                 self._books.add(NotSent(token=token, row=row.row))
                 return
             verdict = await self.services.gateway.send(Route(row.route), self._request(row))
@@ -295,6 +302,8 @@ class Lane:
 
     async def _react(self, row: ClaimedRow, verdict: Verdict, began: float) -> None:
         # the decision to stop comes before anything is awaited: nothing may start in between
+        if verdict.outcome is not Outcome.ACCEPTED:
+            tell_of(self.campaign.id, row.row, verdict)
         name = verdict.message.username if verdict.message else None
         halt = self.breaker.see(verdict, self.services.clock.monotonic(), began)
         if halt is None and name is not None and self._books.account not in (None, name):

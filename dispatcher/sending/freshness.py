@@ -14,6 +14,8 @@ from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.sending.preflight import REMEMBERED_FOR
 from dispatcher.sending.stops import Stop
 
+SCREENED = "screened"
+"""The journal's kind of entry for a campaign that was screened while it waited for its time."""
 STILL = timedelta(minutes=30)  # without a write: nobody sends it, at one message a minute either
 
 
@@ -28,12 +30,18 @@ def has_to_be_screened_again(ledger: Ledger, campaign: CampaignView, now: dateti
         return False
     if not ledger.queries.counts(campaign.id).get(RowState.READY):
         return False
+    return not is_screened(ledger, campaign, now)
+
+
+def is_screened(ledger: Ledger, campaign: CampaignView, now: datetime) -> bool:
+    """Whether its last preflight began within a day; one that began while it waited counts as well."""
     began = [
         event.at
-        for event in ledger.events.of(campaign.id, "state")
-        if event.detail.get("new") == CampaignState.PREFLIGHT.code
+        for event in ledger.events.of(campaign.id)
+        if event.kind == SCREENED
+        or (event.kind == "state" and event.detail.get("new") == CampaignState.PREFLIGHT.code)
     ]
-    return not began or began[-1] < now - REMEMBERED_FOR
+    return bool(began) and began[-1] >= now - REMEMBERED_FOR
 
 
 def let_it_be_screened(ledger: Ledger, campaign: CampaignView, now: datetime) -> None:

@@ -32,6 +32,7 @@ class Batch:
     hidden    int8 per row, None when the format has no hidden rows
     problems  row number -> reason; the cells of these rows are ""
     valueless (row number, position) of formulas without a stored value
+    dated     position -> which cells were dates, of columns that have any
     """
 
     numbers: Numbers
@@ -39,6 +40,7 @@ class Batch:
     hidden: npt.NDArray[np.int8] | None = None
     problems: Mapping[int, Reason] = field(default_factory=dict)
     valueless: frozenset[tuple[int, int]] = frozenset()
+    dated: Mapping[int, Mask] = field(default_factory=dict)
 
 
 @dataclass(frozen=True)
@@ -70,6 +72,7 @@ class ChunkBuilder:
                 problems={row: why for row, why in batch.problems.items() if first <= row <= last},
                 valueless=self._valueless(batch, first, last),
                 report=self._report(batch, picked),
+                dated=self._dated(batch, picked),
             )
 
     def _frame(self, columns: Sequence[pa.Array], picked: npt.NDArray[np.intp], total: int) -> pd.DataFrame:
@@ -99,6 +102,10 @@ class ChunkBuilder:
             for row, position in batch.valueless
             if position in names and first <= row <= last
         )
+
+    def _dated(self, batch: Batch, picked: npt.NDArray[np.intp]) -> dict[str, Mask]:
+        names = dict(zip(self.headings.kept, self.headings.names, strict=True))
+        return {names[place]: mask[picked] for place, mask in batch.dated.items() if place in names}
 
     def _blank(self, batch: Batch, columns: Sequence[pa.Array]) -> Mask:
         blank = np.ones(len(batch.numbers), np.bool_)

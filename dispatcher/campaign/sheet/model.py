@@ -52,6 +52,7 @@ class SheetChunk:
     problems  row number -> why its cells could not be attributed; such a row is in ``rows``, its cells are ""
     valueless (row number, heading) of every formula that has no stored value
     report    None unless the sheet has the columns of an earlier report
+    dated     heading -> which cells were dates in the workbook (bool), of headings that have any
     """
 
     rows: npt.NDArray[np.int64]
@@ -60,6 +61,7 @@ class SheetChunk:
     problems: Mapping[int, Reason]
     valueless: frozenset[tuple[int, str]]
     report: ReportCells | None = None
+    dated: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
 
 
 class ChunkSource(Protocol):

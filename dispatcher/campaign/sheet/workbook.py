@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import datetime as dt
 import itertools
 import zipfile
 from collections.abc import Callable, Iterable, Iterator, Sequence
@@ -10,6 +11,7 @@ from pathlib import Path
 from typing import TypeVar, cast
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 from python_calamine import (
     CalamineError,
@@ -88,11 +90,9 @@ class WorkbookSource:
 
     def _batch(self, block: Sequence[tuple[int, list[object]]]) -> Batch:
         numbers = np.array([number for number, _ in block], np.int64)
-        cells = zip(*(row for _, row in block), strict=True)
-        columns = {
-            position: _render_column(values, self.locale)
-            for position, values in enumerate(cells, self.worksheet.left)
-        }
+        cells = dict(enumerate(zip(*(row for _, row in block), strict=True), self.worksheet.left))
+        columns = {position: _render_column(values, self.locale) for position, values in cells.items()}
+        dated = {position: _dates(values) for position, values in cells.items() if _has_dates(values)}
         marks = self.worksheet.marks
         hidden = np.zeros(len(block), np.int8)
         if marks.hidden:
@@ -102,7 +102,7 @@ class WorkbookSource:
             if marks.valueless
             else frozenset()
         )
-        return Batch(numbers, columns, hidden, valueless=valueless)
+        return Batch(numbers, columns, hidden, valueless=valueless, dated=dated)
 
 
 def open_worksheet(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
@@ -207,6 +207,14 @@ def _without_covered(rows: Rows, merged: Merged, left: int) -> Rows:
             yield row
 
     return uncovered
+
+
+def _has_dates(values: Sequence[object]) -> bool:
+    return any(issubclass(kind, dt.date) for kind in set(map(type, values)))
+
+
+def _dates(values: Sequence[object]) -> npt.NDArray[np.bool_]:
+    return np.array([isinstance(value, dt.date) for value in values], np.bool_)
 
 
 def _render_column(values: Sequence[object], locale: Locale) -> pa.Array:
