@@ -25,6 +25,7 @@ from dispatcher.cli import (
     simulate,
     sms,
     status,
+    watch,
     worker,
 )
 from dispatcher.cli.output import Output, silence
@@ -76,6 +77,7 @@ optouts.register(app)
 sms.register(app)
 simulate.register(app)
 worker.register(app)
+watch.register(app)
 schedule.register(app)
 
 

@@ -30,6 +30,7 @@ from dispatcher.ledger.rows import Rows
 from dispatcher.ledger.schedules import Schedules
 from dispatcher.ledger.schema import meta
 from dispatcher.ledger.screenings import Screenings
+from dispatcher.ledger.watched import Watched
 
 
 class Ledger:
@@ -58,6 +59,7 @@ class Ledger:
         self.events = Events(database)
         self.memory = Memory(database)
         self.queries = Queries(database)
+        self.watched = Watched(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:

@@ -43,6 +43,7 @@ DYNAMIC: dict[str, tuple[str, ...]] = {
     ),
     "dispatcher/campaign/sheet/xls.py": ("sheet_password", "sheet_broken"),
     "dispatcher/cli/operate.py": ("campaign_cannot_pause", "campaign_cannot_cancel"),
+    "dispatcher/watch/approval.py": ("campaign_cannot_approve", "campaign_cannot_reject"),
     "dispatcher/gateway/client.py": (
         "gateway_token_refused",
         "gateway_payment_required",
@@ -62,7 +63,7 @@ DYNAMIC: dict[str, tuple[str, ...]] = {
     ),
 }
 # Made from a verb: these codes stand nowhere in the source as a whole.
-FROM_PARTS = frozenset({"campaign_cannot_pause", "campaign_cannot_cancel"})
+FROM_PARTS = frozenset(f"campaign_cannot_{verb}" for verb in ("pause", "cancel", "approve", "reject"))
 
 
 @cache

@@ -1,0 +1,90 @@
+"""What a watched folder asks: which campaigns its files became, and how one plan compares with another."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from decimal import Decimal
+
+from sqlalchemy import except_, func, select
+
+from dispatcher.ledger.database import Database
+from dispatcher.ledger.schema import campaigns, is_ready, rows
+from dispatcher.ledger.states import FINAL_CAMPAIGNS, CampaignState
+from dispatcher.ledger.values import Money
+
+CHUNK = 500
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WatchedCampaign:
+    """A campaign of a watched folder's file, and where it is."""
+
+    id: int
+    file_name: str
+    file_sha256: str
+    state: CampaignState
+    reason: str | None
+
+
+class Watched:
+    """Reads only.  A file of a watched folder has a name that no other one has; ``folder`` is the folder's id, which
+    its campaigns keep among their options as ``watched``.
+    """
+
+    def __init__(self, database: Database) -> None:
+        self._database = database
+
+    def campaigns(self, folder: str, names: Sequence[str]) -> dict[str, list[WatchedCampaign]]:
+        """By name: the campaigns that the file became, newest first; names without any are left out."""
+        columns = (campaigns.c.id, campaigns.c.file_name, campaigns.c.file_sha256, campaigns.c.state)
+        query = select(*columns, campaigns.c.state_reason, campaigns.c.options).order_by(
+            campaigns.c.id.desc()
+        )
+        found: dict[str, list[WatchedCampaign]] = {}
+        with self._database.read() as connection:
+            for start in range(0, len(names), CHUNK):
+                chosen = campaigns.c.file_name.in_(names[start : start + CHUNK])
+                for one in connection.execute(query.where(chosen)):
+                    if one.options.get("watched") == folder:
+                        campaign = WatchedCampaign(
+                            id=one.id,
+                            file_name=one.file_name,
+                            file_sha256=one.file_sha256,
+                            state=one.state,
+                            reason=one.state_reason,
+                        )
+                        found.setdefault(one.file_name, []).append(campaign)
+        return found
+
+    def at_most(self, campaign_id: int) -> Decimal:
+        """What the campaign may come to: what was spent or is reserved, and every ready row at its dearest."""
+        query = select(
+            select(campaigns.c.committed_cost)
+            .where(campaigns.c.id == campaign_id)
+            .scalar_subquery()
+            .label("spent"),
+            func.sum(rows.c.reserve_cost, type_=Money).label("ready"),
+        ).where(rows.c.campaign_id == campaign_id, is_ready())
+        with self._database.read() as connection:
+            found = connection.execute(query).one()
+        return Decimal(found.spent or 0) + Decimal(found.ready or 0)
+
+    def not_among(self, campaign_id: int, other_id: int) -> int:
+        """How many ready messages of the campaign (recipient, text, sender) are no ready messages of the other one."""
+        messages = select(rows.c.guard_key, func.coalesce(rows.c.sender, "").label("sender")).where(
+            is_ready()
+        )
+        mine = messages.where(rows.c.campaign_id == campaign_id)
+        its = messages.where(rows.c.campaign_id == other_id)
+        with self._database.read() as connection:
+            return int(
+                connection.execute(
+                    select(func.count()).select_from(except_(mine, its).subquery())
+                ).scalar_one()
+            )
+
+
+def is_over(found: Iterable[WatchedCampaign]) -> bool:
+    """Whether nothing more will come of any of them."""
+    return all(campaign.state in FINAL_CAMPAIGNS for campaign in found)
