@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import random
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from datetime import timedelta
@@ -15,6 +16,7 @@ from jobs.doubts import Doubts
 from jobs.garbage import collected_seldom
 from jobs.lanes import Lanes
 from jobs.queue import Queue
+from jobs.rescreening import Rescreening
 from jobs.worker import EmbeddedWorker
 
 
@@ -50,6 +52,7 @@ class Crew:
         self.doubts = Doubts(
             reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
         )
+        self.rescreening = Rescreening(services, self._worker.spawn, failed, random.Random())
 
     def __enter__(self) -> Crew:
         with ExitStack() as entered:

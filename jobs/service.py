@@ -71,6 +71,7 @@ class WorkerService:
             gone=post.gone,
             start_lane=self._crew.start_lane,
             look_for_doubts=self._crew.doubts.look,
+            screen=self._crew.rescreening.screen,
             tell=metrics.open_rows,
         )
 

@@ -10,8 +10,8 @@ from datetime import datetime, timedelta
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CLAIM_EXPIRED, CampaignState, CampaignView, Ledger, RowState
 from dispatcher.ledger.leader import Leader
-from dispatcher.ledger.states import OPEN, UNDER_WAY
-from dispatcher.sending.freshness import let_it_be_screened
+from dispatcher.ledger.states import OPEN
+from dispatcher.sending.freshness import is_screened, let_it_be_screened
 from dispatcher.sending.services import Clock
 
 MOST_LANES = 4
@@ -22,9 +22,9 @@ log = logging.getLogger(__name__)
 
 
 class Sweep:
-    """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane`` and
-    ``look_for_doubts`` do nothing when it is done or not yet time; ``tell`` hears how many campaigns are being sent,
-    and their open rows.  It starts nothing that is paused.
+    """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane``,
+    ``look_for_doubts`` and ``screen`` (for what is due and was screened too long ago) do nothing when it is done or not
+    yet time; ``tell`` hears how many campaigns are being sent, and their open rows.  It starts nothing that is paused.
     """
 
     def __init__(
@@ -37,6 +37,7 @@ class Sweep:
         gone: Callable[[str], bool],
         start_lane: Callable[[int, int], None],
         look_for_doubts: Callable[[int], object],
+        screen: Callable[[CampaignView], None],
         tell: Callable[[int, dict[str, int]], None],
     ) -> None:
         self._ledger = ledger
@@ -46,6 +47,7 @@ class Sweep:
         self._gone = gone
         self._start_lane = start_lane
         self._look_for_doubts = look_for_doubts
+        self._screen = screen
         self._tell = tell
 
     def step(self) -> bool:
@@ -57,8 +59,7 @@ class Sweep:
             return False
         now = self._ledger.now(self._clock.now())
         self._leave_what_lay_still(now)
-        for woken in self._ledger.campaigns.wake_due(self._gateway, now):
-            log.info("campaign_state", extra={"campaign": woken, "state": CampaignState.SENDING.code})
+        self._wake_what_is_due(now)
         _tell_of_doubts(self._ledger.rows.doubt_dead(self._gone, now), "owner_died")
         _tell_of_doubts(self._ledger.rows.doubt_expired(now), CLAIM_EXPIRED)
         workers = self._workers()
@@ -76,8 +77,19 @@ class Sweep:
 
     def _leave_what_lay_still(self, now: datetime) -> None:
         """All workers were away for a day: what the gateway forbids may have changed, and only ``resume`` screens."""
-        for campaign in self._mine(*UNDER_WAY):
+        for campaign in self._mine(CampaignState.SENDING):
             let_it_be_screened(self._ledger, campaign, now)
+
+    def _wake_what_is_due(self, now: datetime) -> None:
+        """Rows may be due days after their texts were screened: then those are screened again first."""
+        for campaign_id in self._ledger.campaigns.due(self._gateway, now):
+            campaign = self._ledger.queries.campaign(campaign_id)
+            if not is_screened(self._ledger, campaign, now):
+                self._screen(campaign)
+            elif self._ledger.campaigns.wake(campaign_id, now):
+                log.info(
+                    "campaign_state", extra={"campaign": campaign_id, "state": CampaignState.SENDING.code}
+                )
 
     def _mine(self, *states: CampaignState) -> list[CampaignView]:
         found = self._ledger.queries.campaigns_in(*states)

@@ -36,7 +36,7 @@ from dispatcher.campaign.summary import PlanSummary
 from dispatcher.campaign.template import Template, TextColumn, compile_template, literal
 from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.headings import send_at_heading
-from dispatcher.campaign.timing.options import TimingOptions
+from dispatcher.campaign.timing.options import TimingOptions, checked
 from dispatcher.campaign.timing.schedule import Schedule, Times
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import FileError, UsageError
@@ -305,7 +305,7 @@ class Planner:
 
 
 def _schedule(sheet: Sheet, options: PlanOptions, locale: Locale, now: datetime | None) -> Schedule | None:
-    timing = options.timing
+    timing = None if options.timing is None else checked(options.timing)
     if timing is None or (timing.is_plain and send_at_heading(sheet.headings) is None):
         return None
     if now is None:

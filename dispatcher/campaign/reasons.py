@@ -79,6 +79,7 @@ class Reason(StrEnum):
     CANCELLED = "cancelled"
     CAPPED = "capped"
     TOO_LATE = "too_late"
+    SUPERSEDED = "superseded"  # a later version of the same file says it anew
 
 
 class Repair(IntFlag):

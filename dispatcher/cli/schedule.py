@@ -74,6 +74,14 @@ def add(
     single_part: o.SinglePart = False,
     duplicates: o.Duplicates = "skip",
     again: o.Again = False,
+    remind_before: o.OneReminder = None,
+    date_column: o.DateColumn = None,
+    time_column: o.TimeColumn = None,
+    key_column: o.KeyColumn = None,
+    useful_for: o.UsefulFor = None,
+    recipient_time: o.RecipientTime = False,
+    marketing: o.Marketing = False,
+    cap: o.MostPerPerson = None,
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
@@ -88,7 +96,7 @@ def add(
     from pathlib import Path
 
     from dispatcher.application import Application
-    from dispatcher.cli.inputs import FileFlags, chosen_priority, funds, money, plan_request
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, funds, money, plan_request
     from dispatcher.cli.schedule_view import plan_once, show_added
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
@@ -109,6 +117,7 @@ def add(
         prices=prices,
         forbid_file=forbid_file,
         max_cost=money(max_cost),
+        cap=cap,
     )
     settings, target = configuration.settings, choose_target(configuration, must_be_named=True)
     if no_limit and max_cost is not None:
@@ -130,6 +139,15 @@ def add(
         again=again,
         bundle=bundle,
         wallet=wallet,
+        timing=TimingFlags(
+            remind_before=() if remind_before is None else (remind_before,),
+            date_column=date_column,
+            time_column=time_column,
+            key_column=key_column,
+            useful_for=useful_for,
+            recipient_time=recipient_time,
+            marketing=marketing,
+        ),
     )
     request = LaunchRequest(
         plan=plan_request(flags, settings),

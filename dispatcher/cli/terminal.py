@@ -7,7 +7,7 @@ import time
 from collections import Counter
 from collections.abc import Callable, Mapping
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -21,7 +21,6 @@ from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
-from dispatcher.cli.times_view import forecasts, moment_text, show_times
 from dispatcher.cli.preflight_view import (
     other_texts_line,
     other_texts_values,
@@ -29,6 +28,7 @@ from dispatcher.cli.preflight_view import (
     show_listed,
     show_unseen,
 )
+from dispatcher.cli.times_view import forecasts, moment_text, show_times
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing
@@ -44,7 +44,7 @@ BAR_WIDTH = 24
 class Times:
     """What is needed to say when something will be."""
 
-    zone: ZoneInfo = ZoneInfo("UTC")
+    zone: ZoneInfo = field(default_factory=lambda: ZoneInfo("UTC"))
     rate_per_minute: int = 10_000
     now: Callable[[], datetime] = lambda: datetime.now(UTC)
 

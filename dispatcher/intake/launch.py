@@ -26,6 +26,7 @@ from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
+from dispatcher.intake.superseding import supersede_older
 from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.ledger.states import UNDER_WAY
@@ -264,6 +265,7 @@ class Launch:
             if not self._watcher.confirm(question):
                 raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
+        supersede_older(self._ledger, campaign, self._house.clock.now())
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
 
     def _finish(self, campaign_id: int) -> bool:

@@ -17,7 +17,7 @@ LONGEST_NAP = 1.0  # seconds: a pause by another process is seen after so long
 
 
 class Waiting:
-    """Wakes campaigns when their rows are due; texts that were screened more than a day ago are screened again first."""
+    """Wakes campaigns when their rows are due; texts that were screened over a day ago are screened again first."""
 
     def __init__(self, house: House, watcher: Watcher) -> None:
         self._house = house

@@ -120,7 +120,7 @@ class Timeliness(Protocol):
     """The windows of a campaign, as far as a claim must know them."""
 
     def next(self, country: str | None, start: datetime, end: datetime) -> datetime | None:
-        """The first moment from ``start`` on at which what takes ``end - start`` may go out; None: not within a month."""
+        """The first moment from ``start`` on at which what takes ``end - start`` may go out; None: not soon."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

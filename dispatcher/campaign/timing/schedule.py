@@ -19,7 +19,7 @@ from dispatcher.campaign.sheet import Sheet, SheetChunk
 from dispatcher.campaign.timing.due import DueColumn, DueReader, ReadExample
 from dispatcher.campaign.timing.headings import find_heading, send_at_heading
 from dispatcher.campaign.timing.openings import Openings
-from dispatcher.campaign.timing.options import TimingOptions, checked
+from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.campaign.timing.reminding import ReminderKeys, digest
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import UsageError
@@ -53,7 +53,7 @@ class Schedule:
     """
 
     def __init__(self, options: TimingOptions, sheet: Sheet, locale: Locale, now: dt.datetime) -> None:
-        self.options = checked(options)
+        self.options = options
         self._now = now
 
         def column(wanted: str | None, flag: str) -> str | None:

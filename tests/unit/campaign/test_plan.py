@@ -120,7 +120,7 @@ def planner_of(
 
 def plan(planner: Planner) -> pd.DataFrame:
     """The whole plan, one line a row, every column as Python objects."""
-    names = PlanChunk.__dataclass_fields__
+    names = [name for name in PlanChunk.__dataclass_fields__ if name != "times"]
     chunks = list(planner.chunks())
     return pd.DataFrame(
         {
