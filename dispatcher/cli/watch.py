@@ -70,6 +70,7 @@ def watch(
     default_region: o.Region = None,
     gsm7: o.Gsm7 = False,
     single_part: o.SinglePart = False,
+    marketing: o.Marketing = False,
     bundle: o.Bundle = None,
     wallet: o.Wallet = None,
     prices: o.Prices = None,
@@ -82,7 +83,7 @@ def watch(
 ) -> int:
     """Runs until Ctrl-C or SIGTERM; what was under way then goes on at the next start."""
     from dispatcher.application import Application
-    from dispatcher.cli.inputs import FileFlags, funds, money
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, money
     from dispatcher.cli.launching import ended_like_ctrl_c
     from dispatcher.cli.session import configure
     from dispatcher.watch.building import WatchRequest, build_watch
@@ -116,6 +117,7 @@ def watch(
         again=False,
         bundle=bundle,
         wallet=wallet,
+        timing=TimingFlags(marketing=marketing),
     )
     request = WatchRequest(
         folder,
@@ -170,12 +172,12 @@ def _decide(verb: str, campaign_id: int, ledger_url: str | None, lang: str | Non
 
 def _orders(configuration: Configuration, flags: Any, preflight: str, *, approval: bool) -> Orders:
     """What ``watch`` was started with, and which of it ``campaign.toml`` must leave as it is."""
-    from dispatcher.cli.inputs import plan_request
+    from dispatcher.cli.inputs import plan_requests
     from dispatcher.sending.preflight import PreflightChoice
     from dispatcher.settings import Origin
     from dispatcher.watch.orders import Orders
 
-    plan = plan_request(flags, configuration.settings)
+    (plan,) = plan_requests(flags, configuration.settings)
     named = {
         "sender": configuration.settings.sender,
         "message": plan.options.message,
@@ -183,6 +185,7 @@ def _orders(configuration: Configuration, flags: Any, preflight: str, *, approva
         "columns.phone": flags.phone_column,
         "columns.message": flags.message_column,
         "columns.sender": flags.sender_column,
+        "windows": flags.timing.marketing or None,
         "region": configuration.origin("default_region") is not Origin.DEFAULT or None,
     }
     return Orders(

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -10,7 +10,7 @@ from sqlalchemy import except_, func, select
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import campaigns, is_ready, rows
-from dispatcher.ledger.states import FINAL_CAMPAIGNS, CampaignState
+from dispatcher.ledger.states import CampaignState
 from dispatcher.ledger.values import Money
 
 CHUNK = 500
@@ -71,10 +71,9 @@ class Watched:
         return Decimal(found.spent or 0) + Decimal(found.ready or 0)
 
     def not_among(self, campaign_id: int, other_id: int) -> int:
-        """How many ready messages of the campaign (recipient, text, sender) are no ready messages of the other one."""
-        messages = select(rows.c.guard_key, func.coalesce(rows.c.sender, "").label("sender")).where(
-            is_ready()
-        )
+        """How many ready messages of the campaign (recipient, text, sender, due time) are none of the other one's."""
+        sender = func.coalesce(rows.c.sender, "").label("sender")
+        messages = select(rows.c.guard_key, sender, rows.c.due_at).where(is_ready())
         mine = messages.where(rows.c.campaign_id == campaign_id)
         its = messages.where(rows.c.campaign_id == other_id)
         with self._database.read() as connection:
@@ -83,8 +82,3 @@ class Watched:
                     select(func.count()).select_from(except_(mine, its).subquery())
                 ).scalar_one()
             )
-
-
-def is_over(found: Iterable[WatchedCampaign]) -> bool:
-    """Whether nothing more will come of any of them."""
-    return all(campaign.state in FINAL_CAMPAIGNS for campaign in found)

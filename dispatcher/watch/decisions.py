@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections.abc import Iterable
 from contextlib import suppress
+from zoneinfo import ZoneInfo
 
 from dispatcher.errors import FileError, UsageError
 from dispatcher.intake.house import House
@@ -16,18 +17,21 @@ from dispatcher.watch.folder import Place, WatchedFolder
 from dispatcher.watch.names import stem_of
 from dispatcher.watch.quiet import Tell
 from dispatcher.watch.rest import Rest
-from dispatcher.watch.settling import Settled, Settler
+from dispatcher.watch.settling import Settler
 
 
 class Decisions:
     """Looks into ``approved/`` and ``rejected/`` for files that were waiting."""
 
-    def __init__(self, house: House, folder: WatchedFolder, rest: Rest, tell: Tell, settle: float) -> None:
+    def __init__(
+        self, house: House, folder: WatchedFolder, rest: Rest, tell: Tell, settle: float, zone: ZoneInfo
+    ) -> None:
         self._house = house
         self._approvals = Approvals(house.ledger)
         self._folder = folder
         self._rest = rest
         self._tell = tell
+        self._zone = zone
         self._settler = Settler(folder[Place.APPROVED], settle, time.monotonic)
 
     @property
@@ -45,7 +49,8 @@ class Decisions:
         settled = self._settler.look()
         for one in settled:
             if one.path.name not in known and not one.path.name.startswith(stems or ("/",)):
-                self._set_aside(one)
+                error = FileError("watch_not_waiting", file=one.path.name)
+                self._rest.set_aside(one, self._house.clock.now().astimezone(self._zone), error)
         return frozenset(one.path.name for one in settled)
 
     def place_of(self, name: str, settled: frozenset[str]) -> Place | None:
@@ -69,8 +74,3 @@ class Decisions:
             self._approvals.reject(campaign.id, now, str(Place.REJECTED))
             return
         self._house.ledger.campaigns.cancel(campaign.id, now)
-
-    def _set_aside(self, one: Settled) -> None:
-        name = self._folder.set_aside(one, self._house.clock.now())
-        if name is not None:
-            self._rest.noted(name, FileError("watch_not_waiting", file=name))

@@ -82,7 +82,7 @@ class WatchedFolder:
 
         None when it is gone, open elsewhere, or no longer the one that settled: then it is where it was.
         """
-        name = stamped_name(settled.path.name, now, self._is_taken)
+        name = self.new_name(settled, now)
         target = self[Place.PROCESSING] / name
         if not _renamed(settled.path, target):
             return None
@@ -96,10 +96,13 @@ class WatchedFolder:
         """Move a taken file; False when it is not there, or cannot be moved now."""
         return _renamed(self[old] / name, self[new] / name)
 
-    def set_aside(self, settled: Settled, now: datetime) -> str | None:
-        """A file that lies where it does not belong goes to ``failed/``; its new name, None when it cannot be moved."""
-        name = stamped_name(settled.path.name, now, self._is_taken)
-        return name if _renamed(settled.path, self[Place.FAILED] / name) else None
+    def new_name(self, settled: Settled, now: datetime) -> str:
+        """A name for it that no file here has, at ``now`` (local time)."""
+        return stamped_name(settled.path.name, now, self._is_taken)
+
+    def set_aside(self, settled: Settled, name: str) -> bool:
+        """Move a file that lies where it does not belong to ``failed/``; False when it cannot be moved now."""
+        return _renamed(settled.path, self[Place.FAILED] / name)
 
     def note(self, place: Place, name: str, text: str, wording: Wording) -> Path:
         """Write a text for people beside a file, whole or not at all; an older one is replaced."""

@@ -19,13 +19,16 @@ from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import known_region
 from dispatcher.campaign.prices import parse_money
 from dispatcher.campaign.senders import sender_problem
+from dispatcher.campaign.timing.options import TimingOptions
+from dispatcher.campaign.timing.windows import parse_windows
 from dispatcher.errors import UsageError
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.sending.preflight import Mode, PreflightChoice
 from dispatcher.watch.names import SETTINGS_FILE
 
-KEYS = ("sender", "message", "columns", "region", "locale", "preflight", "max_cost", "approval")
+KEYS = ("sender", "message", "columns", "region", "locale", "preflight", "max_cost", "approval", "windows")
 COLUMNS = ("phone", "message", "sender")
+DEFAULT_ZONE = "UTC"
 LARGEST = 100_000  # bytes
 _STRICTNESS = (Mode.NONE, Mode.SAMPLE, Mode.AUTO, Mode.ALL)
 
@@ -126,7 +129,19 @@ class _Reader:
             locale = Locale(name)
         if "columns" in values:
             options = replace(options, columns=replace(options.columns, **self._columns(values["columns"])))
+        if "windows" in values:
+            zone = options.timing.zone if options.timing is not None else DEFAULT_ZONE
+            timing = replace(options.timing or TimingOptions(zone), windows=self._windows(values["windows"]))
+            options = replace(options, timing=timing)
         return replace(given, options=options, locale=locale)
+
+    def _windows(self, value: Any) -> str:
+        timing = self.given.plan.options.timing
+        try:
+            text = parse_windows(str(value)).text
+        except UsageError as error:
+            self._refuse("windows", error.found or "", "IT 09:00-13:00,15:00-20:00 mon-fri; * 09:00-20:00")
+        return self._own("windows", text, None if timing is None else timing.windows)
 
     def _columns(self, table: Any) -> dict[str, str]:
         if not isinstance(table, dict):

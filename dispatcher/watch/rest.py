@@ -3,19 +3,21 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
 
 from dispatcher.errors import DispatcherError, FileError, UsageError
 from dispatcher.intake.house import House
 from dispatcher.intake.question import next_question
-from dispatcher.ledger import CampaignState, CampaignView
+from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.watch.approval import Approvals
 from dispatcher.watch.folder import PLAN, Place, WatchedFolder
 from dispatcher.watch.names import stem_of
 from dispatcher.watch.notes import approval_note, error_note, failed_note, waiting_note
 from dispatcher.watch.plan_workbook import write_plan
 from dispatcher.watch.quiet import Tell
+from dispatcher.watch.settling import Settled
 from dispatcher.wording import Wording
 
 _MADE_WAITING = (Place.WAITING, Place.APPROVED, Place.REJECTED)
@@ -40,6 +42,13 @@ class Rest:
         moved now.
         """
         campaign = self._ledger.queries.campaign(campaign_id)
+        if campaign.state is CampaignState.CANCELLED:
+            self._ledger.campaigns.cancel(
+                campaign_id, self._house.clock.now()
+            )  # to its end: whoever began may have died
+        counts = self._ledger.queries.counts(campaign_id)
+        if counts.get(RowState.SENDING):
+            return False  # their answers belong into the report
         rejected = place is Place.REJECTED or self._approvals.is_rejected(campaign_id)
         new = Place.REJECTED if rejected else Place.DONE
         report = self._report(campaign, new)
@@ -51,7 +60,7 @@ class Rest:
             file=name,
             campaign=campaign_id,
             state=campaign.state.code,
-            counts={state.code: n for state, n in self._ledger.queries.counts(campaign_id).items()},
+            counts={state.code: n for state, n in counts.items()},
             report=report,
         )
         return True
@@ -64,10 +73,12 @@ class Rest:
             self._tell("failed", file=name, code=error.code)
         return moved
 
-    def noted(self, name: str, error: DispatcherError) -> None:
-        """A file that lies in ``failed/`` already gets its note."""
+    def set_aside(self, settled: Settled, now: datetime, error: DispatcherError) -> None:
+        """A file that lies where it does not belong goes to ``failed/``, with a note."""
+        name = self._folder.new_name(settled, now)
         self._folder.note(Place.FAILED, name, failed_note(self._wording, name, error), self._wording)
-        self._tell("failed", file=name, code=error.code)
+        if self._folder.set_aside(settled, name):
+            self._tell("failed", file=name, code=error.code)
 
     def waits(self, name: str, campaign_id: int, error: DispatcherError | None = None) -> bool:
         """A person has to look, or to approve; False when the file cannot be moved now."""

@@ -74,7 +74,7 @@ class FolderService:
         self._given = given
         self._desk = Desk(post.house, post.folder, post.folder_id, tell)
         self._approvals = Approvals(post.house.ledger)
-        self._decisions = Decisions(post.house, post.folder, rest, tell, post.settle)
+        self._decisions = Decisions(post.house, post.folder, rest, tell, post.settle, post.zone)
         self._doubts = Doubtful(post.house.ledger, time.monotonic, post.doubt_patience)
         self._settler = Settler(post.folder.root, post.settle, time.monotonic)
         self._open: dict[str, Place] = {}  # files that are not put away: in processing/, or waiting
@@ -147,8 +147,9 @@ class FolderService:
         return None
 
     def _take(self) -> None:
+        now = self._post.house.clock.now().astimezone(self._post.zone)
         for settled in self._settler.look():
-            name = self._post.folder.take(settled, datetime.now(self._post.zone))
+            name = self._post.folder.take(settled, now)
             if name is not None:
                 self._open[name] = Place.PROCESSING
                 self._tell("taken", file=name, original=settled.path.name)
