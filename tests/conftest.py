@@ -9,11 +9,12 @@ from pathlib import Path
 
 import pytest
 
-from tests.servers.postgres import PostgresServer
-from tests.servers.valkey import ValkeyServer
+from tests.servers.postgres import Postgres, PostgresServer
+from tests.servers.valkey import OwnDatabase, Valkey, ValkeyServer
 
 SETTINGS = ("DISPATCHER_", "OPENAPI_")
 KEPT = "DISPATCHER_TEST_"  # where a test run finds its servers, not a setting
+NAMED_POSTGRES, NAMED_REDIS = "DISPATCHER_TEST_POSTGRES", "DISPATCHER_TEST_REDIS"
 LANGUAGE = ("LC_ALL", "LC_MESSAGES", "LANGUAGE")
 
 
@@ -50,14 +51,17 @@ def machine(monkeypatch: pytest.MonkeyPatch, _new_machine: Callable[[], Path]) -
 
 
 @pytest.fixture(scope="session")
-def postgres() -> Iterator[PostgresServer]:
-    """A PostgreSQL of this test process; every test makes a database of its own."""
+def postgres() -> Iterator[Postgres]:
+    """The PostgreSQL that is named, else one of this test process; every test makes a database of its own."""
+    if named := os.environ.get(NAMED_POSTGRES):
+        yield Postgres(named)
+        return
     with PostgresServer() as server:
         yield server
 
 
 @pytest.fixture
-def database(postgres: PostgresServer) -> Iterator[str]:
+def database(postgres: Postgres) -> Iterator[str]:
     """The name of an empty database of this test's own."""
     name = postgres.new_database()
     yield name
@@ -65,7 +69,17 @@ def database(postgres: PostgresServer) -> Iterator[str]:
 
 
 @pytest.fixture(scope="session")
-def valkey() -> Iterator[ValkeyServer]:
-    """A server of the Redis protocol of this test process; keys are named after what a test makes up."""
+def valkey_server() -> Iterator[Valkey]:
+    """The server of the Redis protocol that is named, else one of this test process."""
+    if named := os.environ.get(NAMED_REDIS):
+        yield Valkey(named)
+        return
     with ValkeyServer() as server:
         yield server
+
+
+@pytest.fixture
+def valkey(valkey_server: Valkey) -> Iterator[OwnDatabase]:
+    """An empty database of this test's own."""
+    with valkey_server.own() as database:
+        yield database

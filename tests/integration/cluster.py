@@ -5,18 +5,15 @@ Each has a home of its own, so that nobody sees another one's lock files.
 
 from __future__ import annotations
 
-import itertools
 import signal
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from dispatcher.ledger import Ledger
 from tests.integration.processes import Cli, Running
-from tests.servers.postgres import PostgresServer
-from tests.servers.valkey import ValkeyServer
-
-_databases = itertools.count(1)
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
 
 
 @dataclass
@@ -24,8 +21,8 @@ class Cluster:
     """``cli`` is the machine of the person; :meth:`worker` starts others."""
 
     cli: Cli
-    postgres: PostgresServer
-    valkey: ValkeyServer
+    postgres: Postgres
+    valkey: Valkey
     database: str
     _workers: list[Running] = field(default_factory=list)
 
@@ -34,13 +31,8 @@ class Cluster:
         """What every machine is set up with."""
         return {
             "DISPATCHER_LEDGER": self.ledger_url(),
-            "DISPATCHER_BROKER": self.valkey.url(self.redis_database),
+            "DISPATCHER_BROKER": self.valkey.url(),
         }
-
-    @property
-    def redis_database(self) -> int:
-        """Where this cluster's keys are."""
-        return int(self.database.removeprefix("test_"), 16) % 16
 
     def ledger_url(self, port: int | None = None) -> str:
         """``port``: a proxy's."""
@@ -69,8 +61,14 @@ class Cluster:
             assert ended.code in (0, -signal.SIGKILL), ended
 
 
-def new_cluster(folder: Path, cli: Cli, postgres: PostgresServer, valkey: ValkeyServer) -> Cluster:
-    """On a database of its own."""
+@contextmanager
+def new_cluster(cli: Cli, postgres: Postgres, valkey: Valkey) -> Iterator[Cluster]:
+    """On a database of its own; at the end of the block every worker must leave when told to."""
     cluster = Cluster(cli, postgres, valkey, postgres.new_database())
     cli.env.update(cluster.env)
-    return cluster
+    try:
+        yield cluster
+        cluster.end()
+    finally:
+        cli.kill_all()
+        postgres.drop_database(cluster.database)

@@ -7,15 +7,15 @@ import signal
 import socket
 import sys
 from datetime import datetime
-from pathlib import Path
 
 import httpx
 import pytest
 
+from dispatcher.settings import masked
 from tests.integration.cluster import new_cluster
 from tests.integration.processes import TOKEN, Cli, GatewayOutside, number, once_each, people, write_rows
-from tests.servers.postgres import PostgresServer
-from tests.servers.valkey import ValkeyServer
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
 
 SECRET = "s3cret-of-the-callback"
 POST = {"Authorization": f"Bearer {TOKEN}"}
@@ -156,13 +156,11 @@ def test_what_is_written_down_is_for_its_owner_only(cli: Cli) -> None:
         assert rights & 0o077 == 0, (path, oct(rights))
 
 
-def test_health_of_a_cluster(
-    tmp_path: Path, cli: Cli, postgres: PostgresServer, valkey: ValkeyServer
-) -> None:
-    cluster = new_cluster(tmp_path, cli, postgres, valkey)
-    healthy = cli.json("health")
-    assert (healthy["code"], healthy["ok"], healthy["queue"]) == (0, True, cluster.env["DISPATCHER_BROKER"])
-    with socket.socket() as nobody:
+def test_health_of_a_cluster(cli: Cli, postgres: Postgres, valkey: Valkey) -> None:
+    with new_cluster(cli, postgres, valkey) as cluster, socket.socket() as nobody:
+        healthy = cli.json("health")
+        shown = masked(cluster.env["DISPATCHER_BROKER"])
+        assert (healthy["code"], healthy["ok"], healthy["queue"]) == (0, True, shown)
         nobody.bind(("127.0.0.1", 0))
         away = nobody.getsockname()[1]
         cut = cli.json("health", DISPATCHER_BROKER=f"redis://me:secret@127.0.0.1:{away}/0")
@@ -170,4 +168,3 @@ def test_health_of_a_cluster(
         assert "secret" not in str(cut)
         cut = cli.json("health", DISPATCHER_LEDGER=cluster.ledger_url(away))
         assert cut["code"] == 5
-    postgres.drop_database(cluster.database)

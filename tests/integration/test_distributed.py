@@ -22,19 +22,15 @@ from tests.integration.processes import (
     write_rows,
 )
 from tests.servers.ports import free_port
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.proxy import Proxy
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import Valkey, ValkeyServer
 
 
 @pytest.fixture
-def cluster(
-    tmp_path: Path, cli: Cli, gateway: GatewayOutside, postgres: PostgresServer, valkey: ValkeyServer
-) -> Iterator[Cluster]:
-    made = new_cluster(tmp_path, cli, postgres, valkey)
-    yield made
-    made.end()
-    postgres.drop_database(made.database)
+def cluster(cli: Cli, gateway: GatewayOutside, postgres: Postgres, valkey: Valkey) -> Iterator[Cluster]:
+    with new_cluster(cli, postgres, valkey) as made:
+        yield made
 
 
 def test_a_campaign_is_sent_by_workers_and_reported_by_run(
@@ -136,13 +132,16 @@ def test_others_go_on_when_a_worker_disappears(
     ],
 )
 def test_sending_goes_on_by_itself_when_a_server_is_back(
-    tmp_path: Path, cli: Cli, gateway: GatewayOutside, what: str
+    cli: Cli, gateway: GatewayOutside, what: str
 ) -> None:
     rows = people(500)
     write_rows(cli.folder / "a.csv", rows)
     env = {"DISPATCHER_RATE_PER_MINUTE": "2400", "DISPATCHER_QUIET_SECONDS": "3"}
-    with PostgresServer() as postgres, ValkeyServer() as valkey:
-        cluster = new_cluster(tmp_path, cli, postgres, valkey)
+    with (
+        PostgresServer() as postgres,
+        ValkeyServer() as valkey,
+        new_cluster(cli, postgres, valkey) as cluster,
+    ):
         for _ in range(2):
             cluster.worker(**env)
         running = cli.start("run", "a.csv", "--yes", "--json", **env)
@@ -157,7 +156,6 @@ def test_sending_goes_on_by_itself_when_a_server_is_back(
         ended = running.ended(120)
         assert (ended.code, ended.json["counts"]) == (0, {"accepted": 500})
         assert gateway.sends() == once_each(rows)
-        cluster.end()
 
 
 def test_a_worker_of_one_gateway_never_sends_what_is_for_another(
@@ -202,7 +200,7 @@ def test_other_pairs_are_refused(cluster: Cluster, cli: Cli, tmp_path: Path) -> 
 
 
 def test_who_would_keep_another_limit_does_not_start_beside_the_others(
-    cluster: Cluster, cli: Cli, gateway: GatewayOutside, valkey: ValkeyServer
+    cluster: Cluster, cli: Cli, gateway: GatewayOutside, valkey: Valkey
 ) -> None:
     write_rows(cli.folder / "a.csv", people(3))
     worker = cluster.worker()
@@ -211,8 +209,8 @@ def test_who_would_keep_another_limit_does_not_start_beside_the_others(
         ended = cli("run", "a.csv", "--yes", "--json", **elsewhere)
         assert (ended.code, ended.error["code"]) == (2, "settings_other_pace")
         assert gateway.received() == []
-        with Proxy(valkey.port) as cable:  # the same server by another address
-            by_cable = {"DISPATCHER_BROKER": valkey.url(cluster.redis_database, cable.port)}
+        with Proxy(valkey.port, valkey.host) as cable:  # the same server by another address
+            by_cable = {"DISPATCHER_BROKER": valkey.url(cable.port)}
             assert cli.json("run", "a.csv", "--yes", **by_cable)["counts"] == {"accepted": 3}
         assert worker.signal(signal.SIGTERM).ended().code == 0
         moved = cluster.worker(**elsewhere)

@@ -12,7 +12,7 @@ import pytest
 
 from dispatcher.ledger import Ledger
 from dispatcher.ledger import leader as module
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import Postgres
 from tests.servers.proxy import Proxy
 
 ROOT = Path(__file__).parents[2]
@@ -32,7 +32,7 @@ def url(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
     if request.param == "sqlite":
         yield f"sqlite:///{tmp_path / 'ledger.db'}"
         return
-    postgres: PostgresServer = request.getfixturevalue("postgres")
+    postgres: Postgres = request.getfixturevalue("postgres")
     yield postgres.url(request.getfixturevalue("database"))
 
 
@@ -93,7 +93,7 @@ def test_a_leader_that_resigned_leaves_nothing_behind(ledger: Ledger) -> None:
 
 @pytest.mark.skipif(sys.platform == "win32", reason="no SIGSTOP")
 def test_a_frozen_leader_of_a_server_is_replaced_and_knows_it(
-    postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch
+    postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(module, "SILENCE", 1)
     url = postgres.url(database)
@@ -109,8 +109,8 @@ def test_a_frozen_leader_of_a_server_is_replaced_and_knows_it(
         ledger.dispose()
 
 
-def test_a_leader_that_was_cut_off_does_not_lead(postgres: PostgresServer, database: str) -> None:
-    with Proxy(postgres.port) as proxy:
+def test_a_leader_that_was_cut_off_does_not_lead(postgres: Postgres, database: str) -> None:
+    with Proxy(postgres.port, postgres.host) as proxy:
         away, other = (
             Ledger.open(postgres.url(database, proxy.port), create=True),
             Ledger.open(postgres.url(database)),

@@ -28,7 +28,7 @@ from dispatcher.ledger import (
     Settlement,
 )
 from dispatcher.ledger.database import Database
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.proxy import Proxy
 from tests.unit.loaded import START, load_campaign, loadable_row
 
@@ -40,7 +40,7 @@ def open_and_close(url: str, together: Any, out: Any) -> None:
     ledger.dispose()
 
 
-def test_processes_that_create_it_at_once_share_one_ledger(postgres: PostgresServer, database: str) -> None:
+def test_processes_that_create_it_at_once_share_one_ledger(postgres: Postgres, database: str) -> None:
     context = multiprocessing.get_context("spawn")
     together, out = context.Barrier(3), context.Queue()
     arguments = (postgres.url(database), together, out)
@@ -53,26 +53,26 @@ def test_processes_that_create_it_at_once_share_one_ledger(postgres: PostgresSer
     assert len(ids) == 1
 
 
-def test_looking_never_creates_it(postgres: PostgresServer, database: str) -> None:
+def test_looking_never_creates_it(postgres: Postgres, database: str) -> None:
     assert Ledger.open_existing(postgres.url(database)) is None
     with pytest.raises(Unreachable, match="ledger_missing"):
         Ledger.open(postgres.url(database))
 
 
-def test_a_database_that_is_not_there_is_named(postgres: PostgresServer) -> None:
+def test_a_database_that_is_not_there_is_named(postgres: Postgres) -> None:
     with pytest.raises(Unreachable, match="ledger_server_unreachable") as caught:
         Ledger.open(postgres.url("nowhere"), create=True)
     assert 'database "nowhere" does not exist' in str(caught.value.found)
 
 
-def test_a_password_is_never_shown(postgres: PostgresServer) -> None:
-    url = f"postgresql://postgres:hidden@127.0.0.1:{postgres.port}/nowhere"
+def test_a_password_is_never_shown(postgres: Postgres) -> None:
+    url = f"postgresql://postgres:hidden@{postgres.host}:{postgres.port}/nowhere"
     with pytest.raises(Unreachable) as caught:
         Ledger.open(url, create=True)
     assert "hidden" not in str(caught.value.__dict__)
 
 
-def test_a_database_of_somebody_else_is_not_touched(postgres: PostgresServer, database: str) -> None:
+def test_a_database_of_somebody_else_is_not_touched(postgres: Postgres, database: str) -> None:
     with psycopg.connect(postgres.url(database), autocommit=True) as connection:
         connection.execute("CREATE TABLE theirs (x integer)")
     with pytest.raises(UsageError, match="ledger_not_a_ledger"):
@@ -90,8 +90,8 @@ def test_a_server_that_was_killed_is_used_again_when_it_is_back() -> None:
         ledger.dispose()
 
 
-def test_a_cut_cable_is_an_error_and_no_more(postgres: PostgresServer, database: str) -> None:
-    with Proxy(postgres.port) as proxy:
+def test_a_cut_cable_is_an_error_and_no_more(postgres: Postgres, database: str) -> None:
+    with Proxy(postgres.port, postgres.host) as proxy:
         ledger = Ledger.open(postgres.url(database, proxy.port), create=True)
         proxy.cut()
         with pytest.raises(Unreachable, match="ledger_server_unreachable"):
@@ -101,8 +101,8 @@ def test_a_cut_cable_is_an_error_and_no_more(postgres: PostgresServer, database:
         ledger.dispose()
 
 
-def test_a_stalled_cable_is_waited_for(postgres: PostgresServer, database: str) -> None:
-    with Proxy(postgres.port) as proxy, ThreadPoolExecutor(1) as thread:
+def test_a_stalled_cable_is_waited_for(postgres: Postgres, database: str) -> None:
+    with Proxy(postgres.port, postgres.host) as proxy, ThreadPoolExecutor(1) as thread:
         ledger = Ledger.open(postgres.url(database, proxy.port), create=True)
         proxy.stall()
         waiting = thread.submit(ledger.queries.campaigns)
@@ -216,7 +216,7 @@ def counters_equal_rows(url: str, campaign: int) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 def test_many_processes_at_two_campaigns_for_the_same_people(
-    postgres: PostgresServer, database: str, monkeypatch: pytest.MonkeyPatch, seed: int
+    postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:
     monkeypatch.setattr(Database, "ahead", lambda *_: timedelta(0))  # the time here is the test's
     url = postgres.url(database)

@@ -9,14 +9,14 @@ from types import TracebackType
 
 
 class Proxy:
-    """Passes every connection on to ``port`` of 127.0.0.1 while its ``with`` block lasts.
+    """Passes every connection on to ``port`` of ``host`` while its ``with`` block lasts.
 
     ``stall()`` holds everything back and accepts connections that then hear nothing; ``cut()`` drops every connection
     and refuses new ones; ``mend()`` ends both, and what was held back goes on.
     """
 
-    def __init__(self, port: int) -> None:
-        self._to = port
+    def __init__(self, port: int, host: str = "127.0.0.1") -> None:
+        self._to = host, port
         self.port = 0
         self._loop = asyncio.new_event_loop()
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
@@ -69,7 +69,7 @@ class Proxy:
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self._writers.add(writer)
         try:
-            there, to_there = await asyncio.open_connection("127.0.0.1", self._to)
+            there, to_there = await asyncio.open_connection(*self._to)
         except OSError:
             writer.transport.abort()
             self._writers.discard(writer)

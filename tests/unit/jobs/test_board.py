@@ -2,21 +2,18 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterator
 
 import pytest
 
 from jobs.board import LEASE_SECONDS, Board, LocalBoard, RedisBoard
-from tests.servers.valkey import ValkeyServer
-
-_numbers = itertools.count()
+from tests.servers.valkey import Valkey
 
 
 @pytest.fixture
-def redis_board(valkey: ValkeyServer) -> Iterator[RedisBoard]:
+def redis_board(valkey: Valkey) -> Iterator[RedisBoard]:
     with valkey.client() as client:
-        yield RedisBoard(client, f"board-{next(_numbers)}")
+        yield RedisBoard(client, "board")
 
 
 @pytest.fixture(params=["embedded", "redis"])
@@ -76,7 +73,7 @@ def test_the_first_job_of_a_queued_lane_runs(redis_board: RedisBoard) -> None:
     assert not redis_board.take(1, 0, chain)
 
 
-def test_a_job_runs_though_the_board_was_lost(redis_board: RedisBoard, valkey: ValkeyServer) -> None:
+def test_a_job_runs_though_the_board_was_lost(redis_board: RedisBoard, valkey: Valkey) -> None:
     chain = redis_board.start(1, 0)
     assert chain is not None
     valkey.lose_everything()
@@ -84,7 +81,7 @@ def test_a_job_runs_though_the_board_was_lost(redis_board: RedisBoard, valkey: V
     assert redis_board.start(1, 0) is None
 
 
-def test_a_running_lane_that_was_lost_is_not_passed_on(redis_board: RedisBoard, valkey: ValkeyServer) -> None:
+def test_a_running_lane_that_was_lost_is_not_passed_on(redis_board: RedisBoard, valkey: Valkey) -> None:
     chain = redis_board.start(1, 0)
     assert chain is not None
     assert redis_board.take(1, 0, chain)
@@ -93,9 +90,8 @@ def test_a_running_lane_that_was_lost_is_not_passed_on(redis_board: RedisBoard, 
     assert redis_board.start(1, 0) is not None
 
 
-def test_a_lane_nobody_hears_of_is_forgotten(redis_board: RedisBoard, valkey: ValkeyServer) -> None:
+def test_a_lane_nobody_hears_of_is_forgotten(redis_board: RedisBoard, valkey: Valkey) -> None:
     with valkey.client() as client:
-        client.flushdb()
         chain = redis_board.start(1, 0)
         assert chain is not None
         for step in (redis_board.take, redis_board.pass_on):

@@ -1,4 +1,7 @@
-"""The pace in Redis: never more than the limit in any 60 seconds, whatever happens to the server."""
+"""The pace: one contract, in a file and in Redis; and in Redis whatever happens to the server.
+
+By the clocks there are: what the file does at made-up times is with the ledger's tests.
+"""
 
 from __future__ import annotations
 
@@ -7,26 +10,28 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from itertools import pairwise
+from pathlib import Path
 
 import pytest
 
 from dispatcher.errors import Unreachable, UsageError
-from dispatcher.ledger.pace import MAX_SLOW_DOWN, Reservation
+from dispatcher.ledger.pace import MAX_SLOW_DOWN, Reservation, SqlitePace
 from jobs.pacing import PREFIX, RedisPace
 from tests.servers.proxy import Proxy
-from tests.servers.valkey import ValkeyServer
+from tests.servers.valkey import Valkey, ValkeyServer
 
-_numbers = itertools.count()
 Make = Callable[..., RedisPace]
+Pace = RedisPace | SqlitePace
+MakeAny = Callable[..., Pace]
 
 
 @pytest.fixture
 def key() -> str:
-    return f"gateway-{next(_numbers)}"
+    return "gateway"
 
 
 @pytest.fixture
-def make(valkey: ValkeyServer) -> Iterator[Make]:
+def make(valkey: Valkey) -> Iterator[Make]:
     made: list[RedisPace] = []
 
     def new(
@@ -42,7 +47,27 @@ def make(valkey: ValkeyServer) -> Iterator[Make]:
         pace.close()
 
 
-def first_slots(pace: RedisPace, key: str, n: int = 1) -> Reservation:
+@pytest.fixture
+def make_file(tmp_path: Path) -> Iterator[MakeAny]:
+    made: list[SqlitePace] = []
+
+    def new(limit: int = 600) -> SqlitePace:
+        made.append(SqlitePace(tmp_path / "pace.db", limit_per_minute=limit, clock=time.time))
+        return made[-1]
+
+    yield new
+    for pace in made:
+        pace.close()
+
+
+@pytest.fixture(params=["file", "redis"])
+def make_any(request: pytest.FixtureRequest) -> MakeAny:
+    """Paces that share their slots."""
+    found: MakeAny = request.getfixturevalue("make_file" if request.param == "file" else "make")
+    return found
+
+
+def first_slots(pace: Pace, key: str, n: int = 1) -> Reservation:
     """The first slots that are given; nothing is before the longest reservation is over."""
     until = time.monotonic() + 30
     while not (found := pace.reserve(key, n)).times:
@@ -51,14 +76,14 @@ def first_slots(pace: RedisPace, key: str, n: int = 1) -> Reservation:
     return found
 
 
-def settle(pace: RedisPace, key: str) -> None:
+def settle(pace: Pace, key: str) -> None:
     """Wait until the slots are given from now on again, and not from the end of the longest reservation."""
     first_slots(pace, key)
     time.sleep(pace.reach)
 
 
-def test_several_clients_get_slots_that_are_evenly_spaced(make: Make, key: str) -> None:
-    clients = [make(6_000) for _ in range(3)]
+def test_several_clients_get_slots_that_are_evenly_spaced(make_any: MakeAny, key: str) -> None:
+    clients = [make_any(6_000) for _ in range(3)]
     settle(clients[0], key)
     times = sorted(at for _ in range(4) for client in clients for at in client.reserve(key, 8).times)
     gaps = [b - a for a, b in pairwise(times)]
@@ -67,8 +92,8 @@ def test_several_clients_get_slots_that_are_evenly_spaced(make: Make, key: str) 
     assert sum(gaps) / len(gaps) == pytest.approx(clients[0].interval, rel=0.05)
 
 
-def test_no_slot_is_further_ahead_than_the_reach(make: Make, key: str) -> None:
-    pace = make()
+def test_no_slot_is_further_ahead_than_the_reach(make_any: MakeAny, key: str) -> None:
+    pace = make_any()
     settle(pace, key)
     taken = pace.reserve(key, 1_000)
     assert 0 < len(taken.times) < 1_000
@@ -79,15 +104,15 @@ def test_no_slot_is_further_ahead_than_the_reach(make: Make, key: str) -> None:
     assert more.retry_at >= more.now
 
 
-def test_keys_do_not_share(make: Make, key: str) -> None:
-    pace = make()
+def test_keys_do_not_share(make_any: MakeAny, key: str) -> None:
+    pace = make_any()
     settle(pace, key)
     pace.reserve(key, 1_000)
     assert first_slots(pace, key + "'").times
 
 
-def test_a_new_key_starts_after_the_longest_reservation(make: Make, key: str) -> None:
-    pace = make()
+def test_a_new_key_starts_after_the_longest_reservation(make_any: MakeAny, key: str) -> None:
+    pace = make_any()
     nothing = pace.reserve(key, 1)
     assert nothing.times == []
     first = first_slots(pace, key)
@@ -111,7 +136,7 @@ def test_a_server_that_forgot_gives_no_slot_twice(how: str) -> None:
         pace.close()
 
 
-def test_an_older_copy_of_the_shared_time_is_not_believed(make: Make, valkey: ValkeyServer, key: str) -> None:
+def test_an_older_copy_of_the_shared_time_is_not_believed(make: Make, valkey: Valkey, key: str) -> None:
     """A replica that took over, an append-only file that lost its last second."""
     pace = make()
     settle(pace, key)
@@ -123,9 +148,7 @@ def test_an_older_copy_of_the_shared_time_is_not_believed(make: Make, valkey: Va
 
 
 @pytest.mark.parametrize("ahead", [30.0, 86_400.0])
-def test_a_shared_time_too_far_ahead_is_clamped(
-    make: Make, valkey: ValkeyServer, key: str, ahead: float
-) -> None:
+def test_a_shared_time_too_far_ahead_is_clamped(make: Make, valkey: Valkey, key: str, ahead: float) -> None:
     """The server's clock was set back."""
     pace = make()
     first_slots(pace, key)
@@ -135,8 +158,8 @@ def test_a_shared_time_too_far_ahead_is_clamped(
     assert again.times[0] < again.now + 2 * pace.reach + 1
 
 
-def test_slowed_down_for_everybody(make: Make, key: str) -> None:
-    pace, other = make(), make()
+def test_slowed_down_for_everybody(make_any: MakeAny, key: str) -> None:
+    pace, other = make_any(), make_any()
     first_slots(pace, key)
     until = time.time() + 3.0
     pace.slow_down(key, until)
@@ -146,7 +169,7 @@ def test_slowed_down_for_everybody(make: Make, key: str) -> None:
     assert first_slots(other, key).times[0] >= until - 0.2
 
 
-def test_nobody_is_slowed_down_for_more_than_an_hour(make: Make, valkey: ValkeyServer, key: str) -> None:
+def test_nobody_is_slowed_down_for_more_than_an_hour(make: Make, valkey: Valkey, key: str) -> None:
     pace = make()
     first_slots(pace, key)
     pace.slow_down(key, time.time() + 10 * MAX_SLOW_DOWN)
@@ -164,9 +187,9 @@ def test_slots_of_a_late_answer_are_given_up(make: Make, key: str) -> None:
 
 @pytest.mark.parametrize("fault", ["stall", "cut"])
 def test_a_server_that_cannot_be_asked_means_no_slots(
-    make: Make, valkey: ValkeyServer, key: str, fault: str
+    make: Make, valkey: Valkey, key: str, fault: str
 ) -> None:
-    with Proxy(valkey.port) as proxy:
+    with Proxy(valkey.port, valkey.host) as proxy:
         pace = make(url=valkey.url(port=proxy.port))
         first_slots(pace, key)
         getattr(proxy, fault)()
@@ -195,6 +218,6 @@ def test_an_address_that_is_none_is_wrong_usage() -> None:
         RedisPace("http://127.0.0.1", limit_per_minute=60, clock=time.time, monotonic=time.monotonic)
 
 
-def test_reserving_nothing_is_a_mistake(make: Make, key: str) -> None:
+def test_reserving_nothing_is_a_mistake(make_any: MakeAny, key: str) -> None:
     with pytest.raises(ValueError, match="at least one"):
-        make().reserve(key, 0)
+        make_any().reserve(key, 0)

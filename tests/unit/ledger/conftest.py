@@ -9,7 +9,6 @@ from collections.abc import Iterator, Sequence
 from contextlib import closing
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 import psycopg
@@ -25,8 +24,7 @@ from dispatcher.ledger import (
     Refused,
     RowState,
 )
-from dispatcher.ledger.database import Database
-from tests.servers.postgres import PostgresServer
+from tests.servers.postgres import Postgres
 from tests.unit.loaded import START, load_campaign, loadable_row
 
 REFUSALS = (sqlite3.IntegrityError, psycopg.IntegrityError)
@@ -139,7 +137,10 @@ class Desk:
             connection = sqlite3.connect(self.ledger.path)
             connection.execute("PRAGMA foreign_keys = ON")
             return connection
-        return psycopg.connect(self.ledger.url.replace("postgresql+psycopg:", "postgresql:"))
+        url = self.ledger._database.url  # the ledger's own is without its password
+        return psycopg.connect(
+            host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
+        )
 
     def state(self, campaign: int, row: int) -> RowState:
         return RowState(
@@ -164,29 +165,6 @@ class Desk:
         assert money.accepted_unpriced == sum(a is None for *_, a in sent)
 
 
-@pytest.fixture(scope="session")
-def template(postgres: PostgresServer) -> str:
-    """A database with an empty ledger, to be copied: a tenth of the time of making one."""
-    name = postgres.new_database()
-    Ledger.open(postgres.url(name), create=True).dispose()
-    return name
-
-
-@pytest.fixture(params=["sqlite", "postgresql"])
-def ledger_url(
-    request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> Iterator[str]:
-    if request.param == "sqlite":
-        yield f"sqlite:///{tmp_path / 'data' / 'ledger.db'}"
-        return
-    postgres: PostgresServer = request.getfixturevalue("postgres")
-    name = postgres.new_database(request.getfixturevalue("template"))
-    # the desk's clock is the time here; that a server dates claims by its own is tested by itself
-    monkeypatch.setattr(Database, "ahead", lambda *_: timedelta(0))
-    yield postgres.url(name)
-    postgres.drop_database(name)
-
-
 @pytest.fixture
 def ledger(ledger_url: str) -> Iterator[Ledger]:
     opened = Ledger.open(ledger_url, create=True)
@@ -200,7 +178,7 @@ def desk(ledger: Ledger) -> Desk:
 
 
 @pytest.fixture
-def server_desk(postgres: PostgresServer, template: str) -> Iterator[Desk]:
+def server_desk(postgres: Postgres, template: str) -> Iterator[Desk]:
     """A desk at a ledger on a server, for what a file cannot do; the server's clock dates its claims."""
     name = postgres.new_database(template)
     ledger = Ledger.open(postgres.url(name))

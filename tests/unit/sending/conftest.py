@@ -1,4 +1,4 @@
-"""A stage for senders: a real ledger on a file, a gateway that answers as told, time that passes when waited for."""
+"""A stage for senders: a real ledger, a gateway that answers as told, time that passes when waited for."""
 
 from __future__ import annotations
 
@@ -9,13 +9,14 @@ import selectors
 import sqlite3
 from collections import Counter
 from collections.abc import Awaitable, Callable, Coroutine, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, closing, contextmanager
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any, TypeVar
 
+import psycopg
 import pytest
 
 from dispatcher.errors import Unreachable
@@ -252,10 +253,9 @@ class FakeGateway:
 class Stage:
     """Everything a sender needs, and shortcuts to look at what it did."""
 
-    def __init__(self, folder: Path) -> None:
-        self.folder = folder
+    def __init__(self, ledger_url: str) -> None:
         self.clock = VirtualClock()
-        self.ledger = Ledger.open(f"sqlite:///{folder / 'ledger.db'}", create=True)
+        self.ledger = Ledger.open(ledger_url, create=True)
         self.thread = InlineLedger(self.ledger, self.clock)
         self.gateway = FakeGateway(self.clock)
         self.pace = VirtualPace(self.clock)
@@ -334,12 +334,27 @@ class Stage:
         return self.ledger.queries.counts(campaign)
 
     def rows(self, campaign: int, columns: str = "state") -> list[Any]:
-        """What the file itself says, in row order, through a connection of its own."""
-        with sqlite3.connect(self.folder / "ledger.db") as connection:
-            sql = f"SELECT {columns} FROM rows WHERE campaign_id = ? ORDER BY row"
-            found = connection.execute(sql, (campaign,)).fetchall()
-        connection.close()
+        """What the database itself says, in row order, through a connection of its own."""
+        found = self.sql(f"SELECT {columns} FROM rows WHERE campaign_id = ? ORDER BY row", campaign)
         return [row[0] if len(row) == 1 else row for row in found]
+
+    def sql(self, statement: str, *values: Any) -> list[tuple[Any, ...]]:
+        """Done behind the ledger's back; ``?`` stands for a value."""
+        with closing(self._connect()) as connection:
+            cursor = connection.execute(
+                statement if self.ledger.path else statement.replace("?", "%s"), values
+            )
+            found = cursor.fetchall() if cursor.description else []
+            connection.commit()
+        return [tuple(row) for row in found]
+
+    def _connect(self) -> Any:
+        if self.ledger.path:
+            return sqlite3.connect(self.ledger.path)
+        url = self.ledger._database.url  # the ledger's own is without its password
+        return psycopg.connect(
+            host=url.host, port=url.port, user=url.username, password=url.password, dbname=url.database
+        )
 
     def states(self, campaign: int) -> list[RowState]:
         return [RowState(state) for state in self.rows(campaign)]
@@ -349,21 +364,33 @@ class Stage:
 
 
 @contextmanager
-def _open_stage(folder: Path) -> Iterator[Stage]:
-    opened = Stage(folder)
+def _stage_at(url: str) -> Iterator[Stage]:
+    opened = Stage(url)
     try:
         yield opened
     finally:
         opened.ledger.dispose()
 
 
-@pytest.fixture
-def stage(tmp_path: Path) -> Iterator[Stage]:
-    with _open_stage(tmp_path) as opened:
-        yield opened
-
-
 @pytest.fixture(scope="session")
 def open_stage() -> Callable[[Path], Any]:
-    """For tests that need stages of their own: a context manager."""
-    return _open_stage
+    """For tests that need stages of their own, on files: a context manager."""
+    return lambda folder: _stage_at(f"sqlite:///{folder / 'ledger.db'}")
+
+
+@pytest.fixture
+def open_any_stage(new_ledger: Callable[[Path], AbstractContextManager[str]]) -> Callable[[Path], Any]:
+    """The same, on files and then on a server."""
+
+    @contextmanager
+    def opened(folder: Path) -> Iterator[Stage]:
+        with new_ledger(folder) as url, _stage_at(url) as stage:
+            yield stage
+
+    return opened
+
+
+@pytest.fixture
+def stage(open_any_stage: Callable[[Path], Any], tmp_path: Path) -> Iterator[Stage]:
+    with open_any_stage(tmp_path) as opened:
+        yield opened

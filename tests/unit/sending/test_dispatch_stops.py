@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import sqlite3
 from datetime import timedelta
 from decimal import Decimal
 from typing import Any
@@ -147,9 +146,7 @@ def test_a_campaign_that_learns_that_its_account_is_stopped_is_halted(stage: Any
     assert stage.state(campaign)[0] is C.HALTED  # nobody knew whose it was
     stage.ledger.halts.lift("sandbox", "acme", "a person", stage.now)
     assert stage.ledger.campaigns.resume(campaign, stage.now)
-    with sqlite3.connect(stage.folder / "ledger.db") as connection:
-        connection.execute("INSERT INTO halts VALUES ('sandbox', 'acme', 'account_blocklisted', 0)")
-    connection.close()
+    stage.sql("INSERT INTO halts VALUES ('sandbox', 'acme', 'account_blocklisted', 0)")
     assert stage.run(stage.lane(campaign).run()) is LaneEnd.STOPPED
     assert stage.state(campaign) == (C.HALTED, "account_blocklisted")
     assert stage.counts(campaign).get(R.SENDING) is None

@@ -5,8 +5,10 @@ from __future__ import annotations
 import asyncio
 import random
 from collections import Counter
+from collections.abc import Callable, Iterator
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -33,6 +35,13 @@ UNAUTHORIZED = Verdict(Outcome.HALT, http_status=401, detail="the token was not 
 BLOCKED = Verdict(
     Outcome.HALT, http_status=403, code=2020, account_wide=True, detail="the account is blocklisted"
 )
+
+
+@pytest.fixture
+def stage(open_stage: Callable[[Path], Any], tmp_path: Path) -> Iterator[Any]:
+    """On a file only: what a ledger keeps of screenings is tested on both by itself."""
+    with open_stage(tmp_path) as opened:
+        yield opened
 
 
 def screen(

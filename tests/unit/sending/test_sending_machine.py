@@ -265,12 +265,12 @@ def play(open_stage: Any, callbacks: bool, **options: Any) -> None:
 
 
 @pytest.mark.parametrize("callbacks", [False, True])
-def test_any_order_of_events_keeps_the_promises(open_stage: Any, callbacks: bool) -> None:
-    play(open_stage, callbacks, max_examples=12, stateful_step_count=15, derandomize=True)
+def test_any_order_of_events_keeps_the_promises(open_any_stage: Any, callbacks: bool) -> None:
+    play(open_any_stage, callbacks, max_examples=12, stateful_step_count=15, derandomize=True)
 
 
 @pytest.mark.long
 @pytest.mark.timeout(3_600)
 @pytest.mark.parametrize("callbacks", [False, True])
-def test_any_order_of_events_keeps_the_promises_for_long(open_stage: Any, callbacks: bool) -> None:
-    play(open_stage, callbacks, max_examples=300, stateful_step_count=30)
+def test_any_order_of_events_keeps_the_promises_for_long(open_any_stage: Any, callbacks: bool) -> None:
+    play(open_any_stage, callbacks, max_examples=300, stateful_step_count=30)
