@@ -45,7 +45,7 @@ def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Pl
     now, days = application.now(), application.settings.guard_days
     history = history_of(application.existing_ledger(), gateway, guard_days=days, now=now)
     book = application.price_book(batch.prices)
-    planner = make_planner(batch.request.plan, book, batch.funds, history)
+    planner = make_planner(batch.request.plan, book, batch.funds, history, now)
     listed: Counter[str] = Counter()
     for chunk in planner.chunks():
         if words is not None:
