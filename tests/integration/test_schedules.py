@@ -481,6 +481,20 @@ def test_add_list_remove(cli: Cli, gateway: GatewayOutside) -> None:
     assert cli.json("schedule", "list")["schedules"] == []
 
 
+def test_reminders_are_planned_again_at_each_tick(cli: Cli, gateway: GatewayOutside) -> None:
+    day = f"{datetime.now(UTC) + 3 * DAY:%Y-%m-%d}"
+    (cli.folder / "clinic.csv").write_text(f"phone,text,appointment\n+393123400001,Hello.,{day} 10:00\n")
+    flags = ("--cron", "0 18 * * *", "--no-limit", "--remind-before", "24h", "--date-column", "appointment")
+    added = cli.json("schedule", "add", "clinic", "--file", "clinic.csv", *flags, "--cap", "1 per 24h")
+    assert (added["code"], added["plan"]["counts"]) == (0, {"ready": 1})
+    with opened(cli) as ledger:
+        (schedule,) = ledger.schedules.all()
+    timing = from_json("clinic", schedule.options).request.plan.options.timing
+    assert timing.offset is not None
+    assert timing.offset.length == DAY
+    assert to_json(from_json("clinic", schedule.options)) == schedule.options
+
+
 @pytest.mark.parametrize(
     ("flags", "code"),
     [
