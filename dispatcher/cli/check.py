@@ -56,7 +56,7 @@ def check(
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
     from dispatcher.campaign.forbidden import ForbiddenWords, listed_rows
-    from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_request
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_requests
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
     from dispatcher.cli.preflight_view import show_listed
@@ -107,28 +107,27 @@ def check(
     )
     settings = configuration.settings
     words = None if settings.forbid_file is None else ForbiddenWords.load(settings.forbid_file)
-    request = plan_request(flags, settings)
     with Application(configuration, output.wording) as application:
-        history = history_of(
-            application.existing_ledger(),
-            choose_target(configuration).name,
-            guard_days=settings.guard_days,
-            now=application.now(),
-        )
         now = application.now()
-        planner = make_planner(request, application.price_book(), funds(flags, settings), history, now)
-        listed: Counter[str] = Counter()
-        for chunk in planner.chunks():
-            if words is not None:
-                listed.update(listed_rows(chunk, words))
-        bill = planner.bill()
-    show_plan(output, planner, bill)
-    found = forecasts(planner, now, settings.rate_per_minute)
-    show_times(output, planner, found)
-    if listed:
-        output.say()
-        show_listed(output, listed)
-    show_first_text(output, planner)
-    values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
-    output.result({**values, "times": times_values(planner, found)})
-    return 0 if is_clean(planner) and not listed else 1
+        target, days = choose_target(configuration).name, settings.guard_days
+        history = history_of(application.existing_ledger(), target, guard_days=days, now=now)
+        shown, clean = [], True
+        for request in plan_requests(flags, settings):  # one for each reminder
+            planner = make_planner(request, application.price_book(), funds(flags, settings), history, now)
+            listed: Counter[str] = Counter()
+            for chunk in planner.chunks():
+                if words is not None:
+                    listed.update(listed_rows(chunk, words))
+            bill = planner.bill()
+            show_plan(output, planner, bill)
+            found = forecasts(planner, now, settings.rate_per_minute)
+            show_times(output, planner, found)
+            if listed:
+                output.say()
+                show_listed(output, listed)
+            show_first_text(output, planner)
+            values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
+            shown.append({**values, "times": times_values(planner, found)})
+            clean = clean and is_clean(planner) and not listed
+    output.result(shown[0] if len(shown) == 1 else {**shown[0], "reminders": shown})
+    return 0 if clean else 1

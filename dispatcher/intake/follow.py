@@ -109,8 +109,7 @@ def _until_idle(
         if state not in UNDER_WAY:
             return
         if beside and time.monotonic() >= next_sweep:
-            for other in waiting.wake_others(beside):
-                sender.enqueue(other)
+            _send_beside(waiting, beside, sender)
         busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
         outlook = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else None
         if busy:
@@ -122,7 +121,25 @@ def _until_idle(
             sender.enqueue(campaign_id)
             lookout.look_for_workers()
         # a second is enough while nothing is due; what is due is sent without waiting for the next look
-        time.sleep(waiting.nap(campaign_id) if state is CampaignState.WAITING else POLL_SECONDS)
+        time.sleep(_nap(waiting, campaign_id) if state is CampaignState.WAITING else POLL_SECONDS)
+
+
+def _nap(waiting: Waiting, campaign_id: int) -> float:
+    try:
+        return waiting.nap(campaign_id)
+    except Unreachable as error:
+        if not (is_busy(error) or waiting.others_send):
+            raise
+        return SWEEP_SECONDS
+
+
+def _send_beside(waiting: Waiting, beside: Sequence[int], sender: Sender) -> None:
+    try:
+        for other in waiting.wake_others(beside):
+            sender.enqueue(other)
+    except Unreachable as error:
+        if not is_busy(error):  # else they are looked at again in a moment
+            raise
 
 
 class _Lookout:

@@ -24,11 +24,18 @@ class Waiting:
         self._watcher = watcher
         self._told: dict[int, datetime] = {}
 
+    @property
+    def others_send(self) -> bool:
+        """Whether workers send and wake, and this process only looks on."""
+        return self._house.has_workers is not None
+
     def nap(self, campaign_id: int) -> float:
         """Wake the campaign if a row of it is due; gives the seconds until it is worth looking again."""
         queries, now = self._house.ledger.queries, self._house.clock.now()
         due = queries.next_due(campaign_id)
         if due is None:
+            return LONGEST_NAP
+        if due <= now and self.others_send:
             return LONGEST_NAP
         if due > now:
             self._tell(campaign_id, due)
@@ -38,6 +45,8 @@ class Waiting:
 
     def wake_others(self, campaign_ids: Sequence[int]) -> list[int]:
         """Those of the campaigns that are being sent by now."""
+        if self.others_send:
+            return []
         queries, now = self._house.ledger.queries, self._house.clock.now()
         sending = []
         for campaign in map(queries.campaign, campaign_ids):

@@ -128,7 +128,10 @@ class Campaigns:
             return state
 
     def due(self, gateway: str, now: datetime) -> list[int]:
-        """Waiting campaigns of the gateway that have a due row and no stop."""
+        """Waiting campaigns of the gateway that have a due row and no stop.
+
+        Windows are due times too: a row whose window is closed is due when it opens.
+        """
         ready = exists().where(rows.c.campaign_id == campaigns.c.id, is_ready(), rows.c.due_at <= now)
         waiting = and_(campaigns.c.state == C.WAITING, ~exists().where(_stops))
         query = select(campaigns.c.id).join(gateways, gateways.c.id == campaigns.c.gateway_id)
@@ -144,20 +147,6 @@ class Campaigns:
                 return False
             move(connection, campaign, C.SENDING, None, now)
             return True
-
-    def wake_due(self, gateway: str, now: datetime) -> list[int]:
-        """Set waiting campaigns of the gateway going that have a due row and no stop; returns their ids.
-
-        Windows are due times too: a row whose window is closed is due when it opens.
-        """
-        ready = exists().where(rows.c.campaign_id == campaigns.c.id, is_ready(), rows.c.due_at <= now)
-        waiting = and_(campaigns.c.state == C.WAITING, campaigns.c.state_reason == "due_times")
-        with self._database.write() as connection:
-            found = all_locked(connection, gateways.c.name == gateway, waiting, ready)
-            woken = [campaign for campaign in found if not campaign.halted]
-            for campaign in woken:
-                move(connection, campaign, C.SENDING, None, now)
-            return [campaign.id for campaign in woken]
 
     def cancel(self, campaign_id: int, now: datetime, reason: str | None = None) -> bool:
         """No further row is claimed; ready rows become cancelled, in short transactions.

@@ -121,7 +121,9 @@ def processes(cli: Cli) -> list[Any]:
 def test_two_reminders_of_one_appointment_go_side_by_side_and_not_again(
     cli: Cli, gateway: GatewayOutside
 ) -> None:
-    appointment = clock(timedelta(seconds=75))
+    appointment = clock(
+        timedelta(seconds=100)
+    )  # the second one is due 40 s from now: a slow machine has planned by then
     rows = [(number(1), "Anna", appointment), (number(1), "Luca", appointment)]
     write(cli.folder / "a.csv", rows, "phone", "name", "when")
     options = (*OPTIONS, "-m", "Ciao {{ name }}", "--date-column", "when")

@@ -38,5 +38,7 @@ def parse_span(text: str, flag: str) -> Span:
         raise UsageError("timing_span", flag=flag, found=text, allowed=EXAMPLES)
     length = dt.timedelta(**{_UNITS[found["unit"].lower()]: int(found["n"])})
     calendar = found["unit"].lower() in ("d", "g", "w")
-    written = f"{length.days}d" if calendar else f"{length.total_seconds() / 60:.0f}m"
+    minutes = round(length.total_seconds() / 60)
+    hours = f"{minutes // 60}h" if minutes % 60 == 0 else f"{minutes}m"
+    written = f"{length.days}d" if calendar else hours
     return Span(written, days=length.days if calendar else 0, exact=dt.timedelta(0) if calendar else length)

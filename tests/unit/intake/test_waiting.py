@@ -41,6 +41,7 @@ class House:
     clock: Clock = field(default_factory=Clock)
     forbidden: None = None
     gateway: str = "sandbox"
+    has_workers: Any = None
 
 
 @dataclass
@@ -154,3 +155,12 @@ def test_a_pause_meanwhile_is_not_undone(house: House) -> None:
     house.clock.at += HOUR
     waiting.nap(campaign)
     assert state(house, campaign)[0] is CampaignState.PAUSED
+
+
+def test_where_workers_send_they_wake(house: House) -> None:
+    waiting, campaign = Waiting(house, Listener()), waiting_campaign(house, NOW + HOUR)  # type: ignore[arg-type]
+    house.has_workers = lambda: True
+    house.clock.at += HOUR
+    assert waiting.nap(campaign) == LONGEST_NAP
+    assert waiting.wake_others([campaign]) == []
+    assert state(house, campaign)[0] is CampaignState.WAITING

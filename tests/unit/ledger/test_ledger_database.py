@@ -115,7 +115,7 @@ def test_a_file_that_is_no_database(ledger_url: str, tmp_path: Path) -> None:
 
 def test_a_damaged_ledger(ledger_url: str, new_desk: Any) -> None:
     ledger = Ledger.open(ledger_url, create=True)
-    campaign = new_desk(ledger).campaign(new_desk(ledger).rows(3_000))
+    campaign = new_desk(ledger).campaign(new_desk(ledger).rows(9_000))  # far behind the schema
     ledger.dispose()
     assert ledger.path is not None
     content = bytearray(ledger.path.read_bytes())

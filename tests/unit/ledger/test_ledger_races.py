@@ -104,20 +104,22 @@ def test_a_stop_again_replaces_the_reason(desk: Any) -> None:
     assert (stop.account, stop.reason, stop.at) == (None, "second", desk.now + timedelta(hours=1))
 
 
-def test_waking_and_stopping_never_wait_for_each_other(server_desk: Any) -> None:
+def test_two_that_stop_an_account_never_wait_for_each_other(server_desk: Any) -> None:
     """Both lock several campaigns; whoever comes second waits at the first of them."""
     desk = server_desk
     campaigns = [desk.campaign([desk.row(2, due_at=desk.now)]) for _ in range(3)]
     for campaign in reversed(campaigns):  # the order in which they lie there is not that of their numbers
         assert desk.ledger.campaigns.wait(campaign, "due_times", desk.now)
     with meanwhile(desk, "SELECT 1 FROM campaigns WHERE id = %s FOR UPDATE", campaigns[0]) as start:
-        waking = start(lambda: desk.ledger.campaigns.wake_due("sandbox", desk.now))
+        stopping = start(lambda: desk.ledger.halts.stop("sandbox", None, "why", desk.now))
         while not waits_for_a_lock(desk):
             pass
         # what it has locked behind the one it waits for nobody else could have
         free = desk.raw("SELECT id FROM campaigns ORDER BY id FOR UPDATE SKIP LOCKED")
     assert [campaign for (campaign,) in free] == campaigns[1:]
-    assert waking.result(timeout=30) == campaigns
+    stopping.result(timeout=30)
+    states = {desk.ledger.queries.campaign(campaign).state for campaign in campaigns}
+    assert states == {CampaignState.HALTED}
 
 
 def screening(desk: Any, outcome: str, number: int = 1) -> Screening:

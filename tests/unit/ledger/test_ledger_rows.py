@@ -44,10 +44,11 @@ def test_only_due_rows_are_claimed_earliest_first(desk: Any) -> None:
     assert desk.ledger.queries.next_due(campaign) == desk.now + hour
     desk.settle(campaign, *(desk.accepted(row, "a") for row in (3, 4, 5)))
     assert desk.ledger.campaigns.finish_if_done(campaign, desk.now) is CampaignState.WAITING
-    assert desk.ledger.campaigns.wake_due("sandbox", desk.now) == []
+    assert desk.ledger.campaigns.due("sandbox", desk.now) == []
     desk.now += hour
-    assert desk.ledger.campaigns.wake_due("production", desk.now) == []
-    assert desk.ledger.campaigns.wake_due("sandbox", desk.now) == [campaign]
+    assert desk.ledger.campaigns.due("production", desk.now) == []
+    assert desk.ledger.campaigns.due("sandbox", desk.now) == [campaign]
+    assert desk.ledger.campaigns.wake(campaign, desk.now)
     assert desk.claim(campaign, "b") == [2]
 
 

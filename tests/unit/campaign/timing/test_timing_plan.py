@@ -211,7 +211,7 @@ def test_a_reminder_is_useful_until_the_appointment_and_no_longer(tmp_path: Path
 def test_of_several_reminders_each_is_useless_once_the_next_is_due(tmp_path: Path) -> None:
     file = write(tmp_path / "a.csv", [(ITALIAN, "a", "2026-11-30 11:30")], "Mobile", "Name", "When")
     early, late = one_per_offset(timing(date_column="When"), ["2h", "1d"])
-    assert (early.remind_before, late.remind_before) == ("1d", "120m")
+    assert (early.remind_before, late.remind_before) == ("1d", "2h")
     assert plan(file, early)[1].status.tolist() == [LATE]  # 2 h before has begun
     assert plan(file, late)[1].status.tolist() == [READY]
 
