@@ -1,7 +1,9 @@
 FROM python:3.13-slim
 
 ENV PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_DISABLE_PIP_VERSION_CHECK=1
-RUN useradd --create-home --uid 10001 dispatcher
+# the folder is made here so that a volume in its place belongs to the user as well
+RUN useradd --create-home --uid 10001 dispatcher \
+    && install --directory --owner=dispatcher /home/dispatcher/.local/share/dispatcher
 
 COPY pyproject.toml README.md /src/
 COPY dispatcher /src/dispatcher

@@ -21,6 +21,7 @@ from dispatcher.application import Application
 from dispatcher.cli import main
 from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.sending import lease, reconcile
+from dispatcher.watch import service, settling
 from jobs import doubts
 from tests.chaos.clocks import Machine, SteppedClock
 
@@ -30,6 +31,8 @@ HASTE: Sequence[tuple[ModuleType, str, object]] = (
     (reconcile, "PATIENCE", timedelta(seconds=2)),
     (doubts, "PASSES", (0.5, 1.0)),
     (doubts, "PROOF_PASS", 0.3),
+    (settling, "LEAST_PATIENCE", 4.0),
+    (service, "AGAIN", timedelta(seconds=1)),
 )
 """Where a wait is kept, and how short it becomes; what it is for stays as it is."""
 

@@ -17,9 +17,12 @@ from dispatcher.application import check_pairing, is_distributed
 from dispatcher.cli.app import app
 from dispatcher.gateway.client import GatewayConfig
 from dispatcher.settings import PREFIX, Settings, choose_target, load
+from dispatcher.watch.folder import Place
+from dispatcher.watch.orders import KEYS
 
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
+WATCHING = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
 SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 GIVEN = {"POSTGRES_PASSWORD": "abc123", "DISPATCHER_GATEWAY": "production", "DISPATCHER_TOKEN": "token"}
 COMMANDS = {info.name for info in app.registered_commands} | {info.name for info in app.registered_groups}
@@ -84,7 +87,7 @@ def test_the_python_of_the_image_is_one_that_dispatcher_supports() -> None:
     assert int(found[1]) >= 11
 
 
-@pytest.mark.parametrize("name", ["worker", "scheduler"])
+@pytest.mark.parametrize("name", ["worker", "scheduler", "watcher"])
 def test_every_command_and_setting_of_a_service_exists(name: str) -> None:
     described = service(name)
     assert described["command"][0] in COMMANDS
@@ -140,6 +143,32 @@ def test_workers_wait_for_their_servers_and_may_finish_what_they_began() -> None
         assert service(name)["healthcheck"]["test"][0] == "CMD"
     request = GatewayConfig(base_url="https://gateway.example", token=SecretStr("t")).timeout
     assert int(worker["stop_grace_period"].removesuffix("s")) >= 2 * request
+
+
+def test_the_watcher_is_a_worker_that_also_sees_the_folder() -> None:
+    watcher, worker = service("watcher"), service("worker")
+    for shared in ("environment", "depends_on", "stop_grace_period", "restart"):
+        assert watcher[shared] == worker[shared], shared
+    folder, kept = (mount.rpartition(":") for mount in watcher["volumes"])
+    assert watcher["command"] == ["watch", folder[2]]
+    assert "WATCHED_FOLDER" in WATCHING
+    assert kept[0] in compose()["volumes"]
+    # made in the image by its user, or a new volume there would be root's
+    assert any(
+        name == "RUN" and kept[2] in rest and f"--owner={last('USER')}" in rest
+        for name, rest in instructions()
+    )
+
+
+def test_every_command_and_setting_of_the_watchers_guide_exists() -> None:
+    assert set(re.findall(r"`dispatcher ([a-z]+)", WATCHING)) <= COMMANDS
+    keys = re.search(r"```toml\n(.+?)```", WATCHING, re.DOTALL)
+    assert keys is not None
+    assert set(tomllib.loads(keys[1])) == set(KEYS)
+    named = {name.lower() for name in re.findall(rf"{PREFIX}([A-Z_]+)", WATCHING)}
+    assert named <= set(Settings.model_fields)
+    for place in Place:
+        assert f"`{place}`" in WATCHING
 
 
 def test_every_command_and_setting_of_the_operators_guide_exists() -> None:
