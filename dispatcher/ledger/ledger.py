@@ -17,6 +17,7 @@ from dispatcher.ledger.agreement import Agreement
 from dispatcher.ledger.campaigns import Campaigns
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
+from dispatcher.ledger.dry_runs import DryRuns
 from dispatcher.ledger.halts import Halts
 from dispatcher.ledger.journal import Events
 from dispatcher.ledger.leader import Leader
@@ -52,6 +53,7 @@ class Ledger:
         self.rows = Rows(database)
         self.deliveries = Deliveries(database)
         self.screenings = Screenings(database)
+        self.dry_runs = DryRuns(database)
         self.opt_outs = OptOuts(database)
         self.halts = Halts(database)
         self.processes = Processes(database)

@@ -80,7 +80,13 @@ def _version_4(connection: Connection) -> None:
     )
 
 
-MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3, _version_4)
+def _version_5(connection: Connection) -> None:
+    # a listing need not say which of its messages were dry runs
+    columns = "message_id TEXT NOT NULL, gateway TEXT NOT NULL, made_at BIGINT NOT NULL"
+    connection.execute(text(f"CREATE TABLE dry_runs ({columns}, PRIMARY KEY (message_id, gateway))"))
+
+
+MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3, _version_4, _version_5)
 
 
 def version_of(connection: Connection, place: str) -> int:

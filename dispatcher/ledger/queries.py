@@ -110,6 +110,7 @@ class SettledMessage:
 
     campaign_id: int
     row: int
+    recipient: str
     attempt_started_at: datetime
     attempts: int
 

@@ -11,6 +11,7 @@ from typing import TypeVar
 from sqlalchemy import delete, func, select
 
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.dry_runs import remember_dry_runs
 from dispatcher.ledger.schema import is_ready, rows, screenings
 from dispatcher.ledger.states import RowState
 from dispatcher.ledger.upsert import insert_into
@@ -34,6 +35,7 @@ class Screening:
     encoding: int | None = None
     price: Decimal | None = None
     seen_at: datetime
+    message_id: str | None = None  # of the dry run, where it was just made
 
     @property
     def key(self) -> Key:
@@ -63,6 +65,7 @@ class Screenings:
     def record(self, gateway: str, account: str, seen: Sequence[Screening]) -> None:
         """Remember; a newer answer for the same text replaces the older one."""
         newest = {each.key: each for each in seen}
+        made = {each.message_id: each.seen_at for each in seen if each.message_id is not None}
         # in one order everywhere: two processes that remember the same texts never wait for each other
         for chunk in _chunks(sorted(newest.values(), key=lambda each: (each.text_hash, *_names(each)))):
             values = [_values(gateway, account, each) for each in chunk]
@@ -70,6 +73,8 @@ class Screenings:
                 new = insert_into(connection, screenings)
                 answer = {name: new.excluded[name] for name in _ANSWER}
                 connection.execute(new.on_conflict_do_update(index_elements=_KEY, set_=answer), values)
+                remember_dry_runs(connection, gateway, made)
+                made = {}
 
     def known(
         self, gateway: str, account: str, since: datetime, keys: Iterable[Key]

@@ -14,6 +14,7 @@ from datetime import datetime, timedelta
 
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message
+from dispatcher.gateway.recipients import ending, is_same_number, may_be_same_number
 from dispatcher.ledger import CampaignView, DoubtfulRow
 from dispatcher.sending.services import Services
 
@@ -105,28 +106,32 @@ class Index:
         self._by_key = {doubt.row_key: doubt for doubt in doubts}
         self._by_recipient: dict[str, list[Doubt]] = defaultdict(list)
         for doubt in doubts:
-            self._by_recipient[doubt.row.recipient].append(doubt)
+            self._by_recipient[ending(doubt.row.recipient)].append(doubt)
 
     def matches(self, message: Message, skew: timedelta) -> list[Match]:
         """The sure ones first, in the order of the doubts.  ``skew``: how far the gateway's clock is ahead of ours.
 
         A row key says it alone, whatever the time.  Else recipient and text must be the row's, which counts only
         while every 201 echoed both unchanged, and the message must not be older than the attempt.  The same text a
-        little older, or another text that is not older, may be the row's message or not.
+        little older, another text that is not older, or a number without its country may be the row's or not.
         """
-        key = _row_key(message)
+        key = row_key(message)
         if key is not None:
             return [Match(self._by_key[key], sure=True)] if key in self._by_key else []
         found: list[Match] = []
-        for doubt in self._by_recipient.get(message.recipient or "", []):
+        listed = message.recipient or ""
+        for doubt in self._by_recipient.get(ending(listed), []):
+            if not may_be_same_number(listed, doubt.row.recipient):
+                continue
             same = doubt.campaign.not_echoed == 0 and message.message == doubt.row.text
             age = _older_by(message, doubt, skew)
             if age <= SKEW_TOLERANCE or (same and age <= PLAINLY_OLDER):
-                found.append(Match(doubt, sure=same and age <= SKEW_TOLERANCE))
+                whole = is_same_number(listed, doubt.row.recipient)
+                found.append(Match(doubt, sure=same and whole and age <= SKEW_TOLERANCE))
         return sorted(found, key=lambda match: not match.sure)
 
 
-def _row_key(message: Message) -> str | None:
+def row_key(message: Message) -> str | None:
     """The key of a row, this ledger's or another one's; None for a message that carries none."""
     custom = message.callback.custom if message.callback else None
     key = custom.get("row") if isinstance(custom, dict) else None

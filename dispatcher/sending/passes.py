@@ -9,10 +9,11 @@ from datetime import datetime, timedelta
 
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message
+from dispatcher.gateway.recipients import is_same_number
 from dispatcher.ledger import CampaignView, DoubtfulRow, Ledger
 from dispatcher.ledger.queries import SettledMessage
 from dispatcher.sending.guards import Halt, stop_campaign
-from dispatcher.sending.listing import Doubt, Index, Paging, walk
+from dispatcher.sending.listing import Doubt, Index, Paging, row_key, walk
 from dispatcher.sending.services import Services
 from dispatcher.sending.settlements import found
 from dispatcher.sending.stops import Stop
@@ -20,6 +21,10 @@ from dispatcher.sending.stops import Stop
 AROUND = timedelta(
     hours=1
 )  # before a doubtful attempt; what went out from then to its deadline has to be listed too
+
+
+# an attempt may wait for its slot and its answer; a message dated later than this is dated by another clock
+ANOTHER_CLOCK = timedelta(minutes=1)
 
 
 @dataclass(frozen=True)
@@ -39,6 +44,8 @@ class Pass:
     witnesses: Mapping[str, datetime]  # our dry runs by message id, and when they started
     paging: Paging = field(default_factory=Paging)
     unreadable: bool = False
+    altered: bool = False  # a message of ours is listed with another number than it was sent to
+    lead: timedelta | None = None  # by which the listing's times are ahead of our attempts', at the least
     usernames: set[str] = field(default_factory=set)
     witness: datetime | None = None  # start of the newest attempt of ours that is certainly listed
     unclear: set[tuple[int, int]] = field(default_factory=set)
@@ -91,20 +98,44 @@ class Lookout:
     async def _look(self, page: Page, index: Index, seen: Pass) -> None:
         seen.unreadable |= page.unreadable > 0
         seen.usernames.update(message.username for message in page.messages if message.username is not None)
-        skew = page.server_date - await self._services.now() if page.server_date else timedelta(0)
         ids = [message.id for message in page.messages]
         settled = await self._services.ledger(self._ledger.queries.settled_messages, self._gateway, ids)
+        dry = await self._services.ledger(self._ledger.dry_runs.among, self._gateway, ids)
+        skew = self._skew(page, await self._services.now(), settled, seen)
         for message in page.messages:
             ours = settled.get(message.id)
             witness = _sent_after(ours) if ours else seen.witnesses.get(message.id)
             if witness is not None:
                 seen.witness = max(seen.witness or witness, witness)
             if ours is not None:
+                # one that carries the row's key is recognised by it
+                told = row_key(message) is not None or is_same_number(message.recipient or "", ours.recipient)
+                seen.altered |= not told
                 known = seen.known.get(ours.campaign_id)
                 if known is not None and known.since <= ours.attempt_started_at <= known.until:
                     seen.listed[ours.campaign_id].add(ours.row)
-            elif not message.is_dry_run:
+            elif not message.is_dry_run and message.id not in dry:
                 await self._match(message, skew, index, seen)
+
+    @staticmethod
+    def _skew(page: Page, now: datetime, settled: Mapping[str, SettledMessage], seen: Pass) -> timedelta:
+        """How far the clock that dates messages is ahead of ours.
+
+        The Date header tells, but it may be another clock's: then our own messages tell, which are never dated before
+        their attempts.
+        """
+        by_date = page.server_date - now if page.server_date else timedelta(0)
+        leads = [
+            message.created_at - ours.attempt_started_at
+            for message in page.messages
+            if (ours := settled.get(message.id))
+            and ours.is_of_last_attempt
+            and message.created_at is not None
+        ]
+        seen.lead = min(leads if seen.lead is None else (seen.lead, *leads), default=None)
+        if seen.lead is None or by_date <= seen.lead <= by_date + ANOTHER_CLOCK:
+            return by_date
+        return seen.lead
 
     async def _match(self, message: Message, skew: timedelta, index: Index, seen: Pass) -> None:
         for match in index.matches(message, skew):

@@ -44,6 +44,7 @@ class Obstacle(StrEnum):
     NO_WITNESS = "no_witness"
     UNCLEAR = "unclear"  # the number got another text, or the same one a little earlier
     UNREADABLE = "unreadable"
+    ALTERED = "altered"  # what is listed is not what was sent: nothing of ours would be recognised
     FOREIGN = "foreign"  # the listing is another account's
     INCOMPLETE = "incomplete"  # pass after pass is disturbed, or lacks what the gateway has
 
@@ -179,6 +180,8 @@ class Reconciler:
             return Obstacle.FOREIGN
         if seen.unreadable:
             return Obstacle.UNREADABLE
+        if seen.altered:
+            return Obstacle.ALTERED
         if doubt.id in seen.unclear:
             return Obstacle.UNCLEAR
         if not seen.calm:
@@ -259,6 +262,8 @@ class Reconciler:
             return None
         self._token_account = message.username or self._token_account
         self._dry_runs[message.id] = started
+        # for other processes too: the row's own dry run must never be taken for its message
+        await self._services.ledger(self._ledger.dry_runs.remember, self._gateway, message.id, started)
         return started
 
     async def _sent_unasked(self, doubt: Doubt, message: Message) -> None:

@@ -254,6 +254,7 @@ class Screener:
                 encoding=ENCODING_NUMBERS.get(message.encoding or "") if message else None,
                 price=message.total_price if message else None,
                 seen_at=self._services.clock.now(),
+                message_id=message.id if message else None,
             )
         )
 

@@ -9,7 +9,10 @@ from typing import Protocol
 from dispatcher.campaign.reasons import Reason
 from dispatcher.gateway.models import Message, Route
 from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.gateway.recipients import may_be_same_number
 from dispatcher.ledger import Accepted, ClaimedRow, Found, InDoubt, NotSent, Refused, Settlement
+
+ANOTHER_RECIPIENT = "the answer is about another recipient"
 
 
 def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: datetime) -> Settlement:
@@ -22,6 +25,9 @@ def settlement_of(row: ClaimedRow, token: str, verdict: Verdict, started: dateti
     match verdict.row:
         case Outcome.ACCEPTED:
             assert verdict.message is not None  # what an acceptance is
+            if verdict.message.recipient and not may_be_same_number(verdict.message.recipient, row.recipient):
+                # somebody on the way has mixed up answers: what became of this row nobody has said
+                return InDoubt(token=token, row=row.row, detail=ANOTHER_RECIPIENT)
             return accepted(row, token, verdict.message, started)
         case Outcome.REFUSED:
             reason = Reason.FORBIDDEN_TEXT if verdict.forbidden else Reason.REFUSED_BY_GATEWAY

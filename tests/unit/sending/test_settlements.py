@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -11,7 +12,7 @@ import pytest
 from dispatcher.gateway.models import Message, Route
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import Accepted, CampaignState, ClaimedRow, InDoubt, NotSent, Refused, RowState
-from dispatcher.sending.settlements import actual_cost, settlement_of
+from dispatcher.sending.settlements import ANOTHER_RECIPIENT, actual_cost, settlement_of
 
 C, R = CampaignState, RowState
 NOW = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
@@ -58,10 +59,21 @@ def test_when_it_was_sent(other: dict[str, Any], sent_at: datetime) -> None:
 
 
 @pytest.mark.parametrize(
-    "other", [{"recipient": "+390000"}, {"message": "Hell o"}, {"recipient": None}, {"message": None}]
+    "other", [{"recipient": "3331200007"}, {"message": "Hell o"}, {"recipient": None}, {"message": None}]
 )
 def test_what_was_not_echoed_unchanged_is_noted(other: dict[str, Any]) -> None:
     assert settled(Verdict(Outcome.ACCEPTED, message=message(**other))).echoed is False
+
+
+@pytest.mark.parametrize("recipient", ["+393331200008", "333120", "+343331200007", "7"])
+def test_an_answer_about_somebody_else_proves_nothing(recipient: str) -> None:
+    verdict = Verdict(Outcome.ACCEPTED, message=message(recipient=recipient), http_status=201)
+    assert settled(verdict) == InDoubt(token="token", row=7, detail=ANOTHER_RECIPIENT)
+
+
+@pytest.mark.parametrize("recipient", ["393331200007", "00393331200007", "+39 333 120 00 07", "3331200007"])
+def test_a_number_may_be_written_otherwise(recipient: str) -> None:
+    assert isinstance(settled(Verdict(Outcome.ACCEPTED, message=message(recipient=recipient))), Accepted)
 
 
 @pytest.mark.parametrize(
@@ -157,7 +169,10 @@ def test_what_one_answer_does_to_row_campaign_and_account(
 
     def answer(sent: Any) -> Verdict:
         stage.stop = True  # only this one row
-        return verdict
+        if verdict.message is None:
+            return verdict
+        mine = {"recipient": sent.request.recipient}
+        return replace(verdict, message=verdict.message.model_copy(update=mine))
 
     stage.gateway.answering = answer
     stage.run(stage.lane(campaign).run())
