@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from contextlib import suppress
+from dataclasses import replace
 from datetime import datetime
 from hashlib import file_digest
 from pathlib import Path
@@ -51,7 +52,7 @@ class Rest:
             return False  # their answers belong into the report
         rejected = place is Place.REJECTED or self._approvals.is_rejected(campaign_id)
         new = Place.REJECTED if rejected else Place.DONE
-        report = self._report(campaign, new)
+        report = self._report(campaign, new, self._folder[place] / name)
         if place is not new and not self._folder.move(name, place, new):
             return False
         self._folder.clear(name, _MADE_WAITING)
@@ -86,7 +87,7 @@ class Rest:
         if campaign.state is CampaignState.WAITING_APPROVAL:
             self._ask(name, campaign)
         else:
-            self._report(campaign, Place.WAITING)
+            self._report(campaign, Place.WAITING, self._folder[Place.PROCESSING] / name)
             campaign = self._ledger.queries.campaign(campaign_id)
             note = (
                 waiting_note(self._wording, name, campaign)
@@ -119,14 +120,17 @@ class Rest:
         note = approval_note(self._wording, name, question, asked, self._folder)
         self._folder.note(Place.WAITING, name, note, self._wording)
 
-    def _report(self, campaign: CampaignView, place: Place) -> str | None:
-        """Write it there, and take away the one that lay where the file waited; None when its input was purged."""
+    def _report(self, campaign: CampaignView, new: Place, file: Path) -> str | None:
+        """Write it there, and take away the one that lay where the file waited; None when its input is gone."""
         try:
-            written = self._house.write_report(campaign, self._folder[place])
+            written = self._house.write_report(campaign, self._folder[new])
         except UsageError as error:
-            if error.code == _GONE:
+            if error.code != _GONE:
+                raise
+            if _digest(file) != campaign.file_sha256:
                 return None
-            raise
+            # another machine kept the copy; the file itself is here
+            written = self._house.write_report(replace(campaign, input_path=str(file)), self._folder[new])
         old = Path(campaign.report_path or "")
         is_ours = old.parent == self._folder[Place.WAITING] and old != written.target
         if is_ours and _digest(old) == campaign.report_sha256:
