@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 import os
+import sys
 import zipfile
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,6 +16,9 @@ from dispatcher.watch.settling import Content, Settler, content_of
 
 CSV = b"phone,text\n+393123400001,Hello\n"
 LONG = 10_000.0
+POSIX = pytest.mark.skipif(
+    sys.platform == "win32", reason="links and pipes need rights there, or do not exist"
+)
 
 
 def workbook(rows: int = 2_000) -> bytes:
@@ -97,11 +101,19 @@ def broken(content: bytes) -> Callable[[Folder], object]:
         pytest.param(broken(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600), 5, id="an old workbook"),
         pytest.param(broken(b""), None, id="0 bytes"),
         pytest.param(lambda folder: (folder.path / "a.xlsx").mkdir(), None, id="a folder"),
-        pytest.param(lambda folder: (folder.path / "a.xlsx").symlink_to("/etc/hostname"), None, id="a link"),
         pytest.param(
-            lambda folder: (folder.path / "a.xlsx").symlink_to("nowhere"), None, id="a link to nothing"
+            lambda folder: (folder.path / "a.xlsx").symlink_to("/etc/hostname"),
+            None,
+            id="a link",
+            marks=POSIX,
         ),
-        pytest.param(lambda folder: os.mkfifo(folder.path / "a.xlsx"), None, id="a pipe"),
+        pytest.param(
+            lambda folder: (folder.path / "a.xlsx").symlink_to("nowhere"),
+            None,
+            id="a link to nothing",
+            marks=POSIX,
+        ),
+        pytest.param(lambda folder: os.mkfifo(folder.path / "a.xlsx"), None, id="a pipe", marks=POSIX),
         pytest.param(lambda folder: folder.put("~$a.xlsx", CSV), None, id="a lock file"),
         pytest.param(lambda folder: folder.put("a.xlsx.part", CSV), None, id="a sync client's partial"),
     ],
