@@ -79,6 +79,7 @@ class FolderService:
         self._settler = Settler(post.folder.root, post.settle, time.monotonic)
         self._open: dict[str, Place] = {}  # files that are not put away: in processing/, or waiting
         self._not_before: dict[str, datetime] = {}
+        self._given_up: set[str] = set()  # could not be launched: a person has to look, or to approve again
         self._told: str | None = None
 
     def serve(self, turn: Turn, bell: Bell) -> None:
@@ -189,9 +190,11 @@ class FolderService:
                 self._drop(name)
             return
         if place is Place.APPROVED:
+            self._given_up.discard(name)
             self._decisions.approve(newest)
         doubtful = newest.state in UNDER_WAY and self._doubts.is_for_a_person(newest.id)
-        is_on = not doubtful and (newest.state in UNDER_WAY or self._is_to_be_launched(newest))
+        launched = name not in self._given_up and self._is_to_be_launched(newest)
+        is_on = not doubtful and (newest.state in UNDER_WAY or launched)
         if is_on and self._rest.goes_on(name, place):
             self._open[name] = Place.PROCESSING
             self._not_before.pop(name, None)
@@ -254,12 +257,15 @@ class FolderService:
     def _put_to_wait(self, name: str, campaign_id: int, error: DispatcherError | None = None) -> None:
         if self._rest.waits(name, campaign_id, error):
             self._open[name] = Place.WAITING
+            if error is not None:
+                self._given_up.add(name)
         else:
             self._later(name)
 
     def _drop(self, name: str) -> None:
         del self._open[name]
         self._not_before.pop(name, None)
+        self._given_up.discard(name)
 
     def _later(self, name: str) -> None:
         self._not_before[name] = self._post.house.clock.now() + AGAIN

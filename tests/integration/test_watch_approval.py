@@ -266,3 +266,19 @@ def test_two_folders_of_one_ledger(watched: Watched, gateway: GatewayOutside, tm
     (other / "b.csv").write_text(table(people(2)))
     second.when(lambda: any((other / "done").glob("* b.csv")))
     assert gateway.sends() == once_each(people(2))
+
+
+def test_a_campaign_of_another_gateway_is_left_waiting_and_not_tried_for_ever(
+    watched: Watched, gateway: GatewayOutside
+) -> None:
+    waits(watched, people(2))
+    running = watched.start()
+    running.when(watched.is_at("waiting", "a.csv")).signal(signal.SIGTERM).ended()
+    assert watched.cli("approve", "1").code == 0
+    watched.gateway = ("--gateway", "simulator")
+    other = watched.start()
+    other.when(lambda: len(watched.told(other, "waiting")) == 1)
+    watched.drop("b.csv", table(people(2, first=50)))
+    other.when(watched.is_at("waiting", "b.csv"))
+    assert [one["file"].endswith("a.csv") for one in watched.told(other, "waiting")] == [True, False]
+    assert gateway.sends() == Counter()
