@@ -122,18 +122,19 @@ def judge_answer(
     """What the answer to a send (or to a dry run) means.
 
     ``headers``: any mapping that finds ``Date`` and ``Retry-After`` under these names.  ``now``: aware;
-    only for a ``Retry-After`` given as a date.  For a dry run the outcomes are the same, though no money
-    can be in doubt.
+    only for a ``Retry-After`` given as a date, where there is no ``Date``.  For a dry run the outcomes are the
+    same, though no money can be in doubt.
     """
     document = read_object(body)
-    code = error_code(document)
+    code, server_date = error_code(document), read_date(headers.get("Date"))
     verdict = _danger(status, document, code, dry_run) or _ordinary(status, document, code, dry_run)
     return replace(
         verdict,
         http_status=status,
         code=code,
-        retry_after=read_retry_after(headers.get("Retry-After"), now),
-        server_date=read_date(headers.get("Date")),
+        # a time is meant by the clock of who wrote it
+        retry_after=read_retry_after(headers.get("Retry-After"), server_date or now),
+        server_date=server_date,
     )
 
 

@@ -99,7 +99,7 @@ def _until_idle(
     meter = _Meter()
     next_sweep = 0.0
     while_busy: Outlook | None = None
-    lookout, waiting = _Lookout(house, watcher), Waiting(house, watcher)
+    lookout, waiting, limit = _Lookout(house, watcher), Waiting(house, watcher), _Limit(house, campaign_id)
     while sender.failure is None:
         seen = lookout.look(campaign_id)
         if seen is None:
@@ -107,10 +107,14 @@ def _until_idle(
         counts, state = seen
         watcher.sending(meter.read(counts))
         if state not in UNDER_WAY:
-            return
+            if not (wait_for_doubts and limit.may_leave_more(state, counts)):
+                return
+            if not counts.get(RowState.IN_DOUBT):
+                continue  # it goes on
         if beside and time.monotonic() >= next_sweep:
             _send_beside(waiting, beside, sender)
-        busy = bool(counts.get(RowState.READY) or counts.get(RowState.SENDING))
+        open_rows = counts.get(RowState.READY) or counts.get(RowState.SENDING)
+        busy = state in UNDER_WAY and bool(open_rows)
         outlook = _look_for_doubts(watcher, campaign_id, sender, counts) if wait_for_doubts else None
         if busy:
             while_busy = outlook
@@ -140,6 +144,31 @@ def _send_beside(waiting: Waiting, beside: Sequence[int], sender: Sender) -> Non
     except Unreachable as error:
         if not is_busy(error):  # else they are looked at again in a moment
             raise
+
+
+class _Limit:
+    """The limit on the cost, of which rows in doubt take their part until it is known what became of them."""
+
+    def __init__(self, house: House, campaign_id: int) -> None:
+        self._house = house
+        self._campaign_id = campaign_id
+        self._waited = False
+
+    def may_leave_more(self, state: CampaignState, counts: dict[RowState, int]) -> bool:
+        """Whether a campaign that is held at its limit may go on after all; it does once its doubts are settled."""
+        campaigns, queries = self._house.ledger.campaigns, self._house.ledger.queries
+        if state is not CampaignState.HELD or not counts.get(RowState.READY):
+            return False
+        if queries.campaign(self._campaign_id).state_reason != Stop.COST_CAP:
+            return False
+        if counts.get(RowState.IN_DOUBT):
+            self._waited = True
+        elif self._waited:  # once for these doubts: what does not fit now is held again, and stays so
+            self._waited = False
+            campaigns.resume(self._campaign_id, self._house.clock.now())
+        else:
+            return False
+        return True
 
 
 class _Lookout:
@@ -224,7 +253,8 @@ class _Meter:
         done = sent + refused + in_doubt
         self._seen.append((time.monotonic(), done))
         (since, before), (now, after) = self._seen[0], self._seen[-1]
-        rate = (after - before) / (now - since) if now - since > 0.5 else None
+        # rows that come back from in doubt were done and are no more
+        rate = max(0.0, (after - before) / (now - since)) if now - since > 0.5 else None
         return Progress(
             total=done + ready,
             sent=sent,

@@ -275,7 +275,9 @@ class Launch:
                 self._ledger.campaigns.await_approval(campaign.id, self._house.clock.now())
                 return False
             question = next_question(self._house, campaign.id) or question  # its limit may be another one now
-        if is_above_cap(question):
+        # what is in doubt takes its part of the limit, and may turn out not to have been sent: that is looked at first
+        doubts = self._ledger.queries.counts(campaign.id).get(RowState.IN_DOUBT)
+        if is_above_cap(question) and not doubts:
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
         if campaign.started_at is None:

@@ -487,6 +487,24 @@ def test_what_never_arrived_is_in_doubt_until_it_is_settled(
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.parametrize("then", ["found", "proved absent"])
+def test_a_doubt_that_takes_the_limit_is_looked_at_before_the_limit_counts(
+    cli: Cli, gateways: Callable[..., GatewayOutside], then: str
+) -> None:
+    """No price book: what is in doubt takes 1 EUR of the limit, and nothing else fits beside it."""
+    lost = Fault.RESET_AFTER if then == "found" else Fault.RESET_BEFORE
+    gateway = gateways(faults=Faults(schedule={1: lost}))
+    write_rows(cli.folder / "ten.csv", people(10))
+    held = cli("run", "ten.csv", "--yes", "--max-cost", "1.50", "--no-wait", "--json")
+    assert (held.code, held.json["reason"]) == (4, "cost_cap")
+    assert held.json["counts"] == {"ready": 9, "in_doubt": 1}
+    if then == "proved absent":
+        assert cli.json("reconcile", "1", "--absent-after", "1s")["absent"] == 1
+    done = cli("run", "ten.csv", "--yes", "--json")
+    assert (done.code, done.json["counts"]) == (0, {"accepted": 10})
+    assert gateway.sends() == once_each(people(10))
+
+
 def test_a_gateway_that_comes_back_is_waited_for(
     cli: Cli, gateway: GatewayOutside, three: list[tuple[str, str]]
 ) -> None:

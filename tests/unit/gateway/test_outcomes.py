@@ -243,6 +243,12 @@ RETRY_AFTER: list[tuple[str | None, float | None]] = [
 ]
 
 
+def test_a_time_to_come_back_is_meant_by_the_gateways_own_clock() -> None:
+    there = "Sun, 01 Mar 2026 13:30:00 GMT"  # an hour and a half ahead of ours
+    headers = {"Date": there, "Retry-After": "Sun, 01 Mar 2026 13:30:07 GMT"}
+    assert judge(429, headers=headers).retry_after == 7.0
+
+
 @pytest.mark.parametrize(("value", "seconds"), RETRY_AFTER)
 def test_retry_after_in_both_forms(value: str | None, seconds: float | None) -> None:
     assert read_retry_after(value, NOW) == seconds
