@@ -149,7 +149,9 @@ def _tick_values(schedule: Schedule, tick: Tick) -> dict[str, Any]:
     values = {"tick": at, "state": tick.state.code, "outcome": tick.outcome, "campaign": tick.campaign_id}
     values |= {"why": _said(Wording("en"), tick)}
     if tick.state is TickState.DONE:
-        values |= {name: tick.detail.get(name) for name in ("reason", "unchanged", "rows", "counts", "report")}
+        values |= {
+            name: tick.detail.get(name) for name in ("reason", "unchanged", "rows", "counts", "report")
+        }
     if tick.state is TickState.MISSED:
         values |= {"missed": tick.detail.get("count")}
     return values
