@@ -55,6 +55,13 @@ class Watched:
 
     def at(self, original: str) -> list[tuple[str, str]]:
         """Where files dropped under this name are, and what they are called there."""
+        # one that moves between two looks would be seen in both folders
+        before, now = None, self._look_for(original)
+        while before != now:
+            before, now = now, self._look_for(original)
+        return now
+
+    def _look_for(self, original: str) -> list[tuple[str, str]]:
         found = [
             (place, name) for place in PLACES for name in self.names(place) if STAMP.sub("", name) == original
         ]
