@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 from dispatcher.errors import DispatcherError, Unreachable
 from dispatcher.schedules.scheduler import Scheduler
 from jobs.service import WorkerService
+from jobs.sweeping import swept
 
 STEP_SECONDS = 1.0
 
@@ -35,7 +34,7 @@ class ScheduleService:
         ``tell`` hears once of a server that cannot be reached, and None when it can again: nothing is lost meanwhile.
         """
         told = False
-        with self._sweeping(tell) as check:
+        with swept(self._worker, tell) as check:
             while True:
                 check()
                 try:
@@ -46,27 +45,3 @@ class ScheduleService:
                         tell(error)
                     told = True
                 time.sleep(STEP_SECONDS)
-
-    @contextmanager
-    def _sweeping(self, tell: Callable[[DispatcherError | None], None]) -> Iterator[Callable[[], None]]:
-        """The worker looks after its campaigns on a thread; what it fails with is raised by the function given here."""
-        over = threading.Event()
-        failures: list[BaseException] = []
-
-        def sweep() -> None:
-            try:
-                self._worker.serve(tell, over)
-            except BaseException as error:  # noqa: BLE001 - raised again where it can end the process in order
-                failures.append(error)
-
-        def check() -> None:
-            if failures:
-                raise failures[0]
-
-        thread = threading.Thread(target=sweep, name="sweep")
-        thread.start()
-        try:
-            yield check
-        finally:
-            over.set()
-            thread.join()
