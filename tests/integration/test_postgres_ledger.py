@@ -129,7 +129,7 @@ class Crowd:
         self.accepted: Counter[int] = Counter()  # by person
         self.failures: list[Exception] = []
         self.stopped = threading.Event()
-        self._left = 400  # claims until one answer says that the account is blocklisted
+        self._left = 120  # claims until one answer says that the account is blocklisted
         self._lock = threading.Lock()
 
     def send(self) -> None:
