@@ -18,6 +18,11 @@ NAMED_POSTGRES, NAMED_REDIS = "DISPATCHER_TEST_POSTGRES", "DISPATCHER_TEST_REDIS
 LANGUAGE = ("LC_ALL", "LC_MESSAGES", "LANGUAGE")
 
 
+def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
+    """One more than there are processors: half of the longest tests wait for processes of their own."""
+    return (os.cpu_count() or 1) + 1
+
+
 @pytest.fixture(scope="session")
 def _new_machine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]:
     machines, numbers = tmp_path_factory.mktemp("machines"), itertools.count()

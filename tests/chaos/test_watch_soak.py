@@ -23,6 +23,7 @@ def assert_at_rest(account: Account, *, files: int, kills: int) -> None:
     assert not account.events["bugs"]
 
 
+@pytest.mark.long
 def test_files_are_dropped_while_the_watcher_is_killed_twice(tmp_path: Path) -> None:
     size = Size(rows=22 * ROWS_A_FILE, disturbances=2, seed=3, limit=12_000, haste=True)
     assert_at_rest(watched_folder(tmp_path, size, seconds=14), files=22, kills=2)

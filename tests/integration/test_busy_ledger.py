@@ -43,6 +43,7 @@ def test_a_run_waits_for_a_busy_ledger_and_sends_every_row_once(cli: Cli, gatewa
     assert [row["sms_status"] for row in report_of(cli, ended.json)] == ["accepted"] * 150
 
 
+@pytest.mark.long
 @pytest.mark.skipif(not hasattr(signal, "SIGKILL"), reason="signals of POSIX")
 def test_ctrl_c_on_a_busy_ledger_pauses_once_it_is_free(cli: Cli, gateway: GatewayOutside) -> None:
     rows = people(150)

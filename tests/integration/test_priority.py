@@ -48,6 +48,7 @@ def paused(cli: Cli, gateway: GatewayOutside, large: Running) -> None:
     assert gateway.sends() >= once_each(URGENT)
 
 
+@pytest.mark.long
 def test_an_urgent_run_goes_first_beside_another_process(cli: Cli, gateway: GatewayOutside) -> None:
     paused(cli, gateway, beside_a_large_one(cli, gateway))
 
@@ -60,6 +61,7 @@ def test_an_urgent_run_goes_first_on_several_machines(
     paused(cli, gateway, beside_a_large_one(cli, gateway))
 
 
+@pytest.mark.long
 def test_a_campaign_is_made_urgent_later_and_a_word_that_is_none_is_refused(
     cli: Cli, gateway: GatewayOutside
 ) -> None:

@@ -552,7 +552,7 @@ def test_the_service_fires_and_serves_others_and_ends_politely(cli: Cli, gateway
 
 
 @needs_signals
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [pytest.param(signal.SIGTERM, marks=pytest.mark.long), signal.SIGKILL])
 def test_a_service_that_ends_during_the_preflight_leaves_its_tick_to_the_next(
     cli: Cli, gateways: Callable[..., GatewayOutside], number: signal.Signals
 ) -> None:

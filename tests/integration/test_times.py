@@ -46,6 +46,7 @@ def is_waiting(cli: Cli) -> bool:
         ledger.dispose()
 
 
+@pytest.mark.long
 def test_run_stays_until_the_last_row_is_due_and_sends_nothing_before(
     cli: Cli, gateway: GatewayOutside
 ) -> None:
@@ -93,6 +94,7 @@ def test_detach_is_refused_where_nobody_would_send(cli: Cli, gateway: GatewayOut
     assert gateway.sends() == Counter()
 
 
+@pytest.mark.long
 def test_a_worker_sends_what_was_left_to_it(cli: Cli, gateway: GatewayOutside) -> None:
     write(cli.folder / "a.csv", [(number(1), "x")], "phone", "text")
     worker = cli.start("worker")
@@ -118,6 +120,7 @@ def processes(cli: Cli) -> list[Any]:
         ledger.dispose()
 
 
+@pytest.mark.long
 def test_two_reminders_of_one_appointment_go_side_by_side_and_not_again(
     cli: Cli, gateway: GatewayOutside
 ) -> None:

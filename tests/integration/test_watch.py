@@ -185,7 +185,13 @@ def moments(watched: Watched, gateway: GatewayOutside) -> dict[str, Callable[[],
     }
 
 
-@pytest.mark.parametrize("stage", ["taken", "loading", "preflight", "sending", "sent", "reported"])
+@pytest.mark.parametrize(
+    "stage",
+    [
+        *(pytest.param(stage, marks=pytest.mark.long) for stage in ("taken", "preflight", "sent")),
+        *("loading", "sending", "reported"),
+    ],
+)
 def test_a_kill_at_any_stage_leaves_nothing_half_done(
     watched: Watched, gateway: GatewayOutside, stage: str
 ) -> None:

@@ -57,6 +57,7 @@ def test_a_file_waits_with_its_plan_and_goes_when_it_is_moved(
     assert watched.names("waiting") == watched.names("approved") == []
 
 
+@pytest.mark.long
 def test_approve_sends_it_even_if_nobody_watches_just_then(watched: Watched, gateway: GatewayOutside) -> None:
     rows = people(3)
     waits(watched, rows)

@@ -53,6 +53,7 @@ def test_one_of_two_machines_works_and_the_other_takes_over(
     assert gateway.sends() == once_each(people(20)) + once_each(people(20, first=50))
 
 
+@pytest.mark.long
 def test_another_machine_finishes_what_was_begun_and_writes_its_report(
     watched: Watched, gateway: GatewayOutside, tmp_path: Path
 ) -> None:

@@ -266,7 +266,7 @@ def play(open_stage: Any, callbacks: bool, **options: Any) -> None:
 
 @pytest.mark.parametrize("callbacks", [False, True])
 def test_any_order_of_events_keeps_the_promises(open_any_stage: Any, callbacks: bool) -> None:
-    play(open_any_stage, callbacks, max_examples=12, stateful_step_count=15, derandomize=True)
+    play(open_any_stage, callbacks, max_examples=6, stateful_step_count=15, derandomize=True)
 
 
 @pytest.mark.long
