@@ -611,6 +611,7 @@ def test_two_services_fire_once(cli: Cli, gateway: GatewayOutside) -> None:
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 @needs_signals
 def test_two_services_of_several_machines_fire_once(
     tmp_path: Path, cli: Cli, gateway: GatewayOutside, postgres: Postgres, valkey: Valkey

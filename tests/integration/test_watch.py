@@ -235,6 +235,7 @@ def test_run_beside_a_watcher_shares_ledger_and_limit(watched: Watched, gateway:
     assert gateway.sends() == once_each(ours) + once_each(theirs)
 
 
+@pytest.mark.long
 def test_a_gateway_that_asks_for_patience_is_given_it(
     watched: Watched, gateways: Callable[..., GatewayOutside]
 ) -> None:

@@ -144,6 +144,7 @@ def test_any_other_change_waits_again_and_shows_it(
     assert gateway.sends() == once_each(changed)
 
 
+@pytest.mark.long
 def test_people_who_opt_out_before_approval_get_nothing(watched: Watched, gateway: GatewayOutside) -> None:
     rows = people(3)
     waits(watched, rows)
@@ -207,6 +208,7 @@ def test_what_did_not_wait_is_not_sent_from_approved(watched: Watched, gateway: 
     assert gateway.sends() == Counter()
 
 
+@pytest.mark.long
 @pytest.mark.parametrize("moment", ["waiting", "approved"])
 def test_a_kill_around_the_approval_loses_nothing(
     watched: Watched, gateway: GatewayOutside, moment: str
@@ -269,6 +271,7 @@ def test_two_folders_of_one_ledger(watched: Watched, gateway: GatewayOutside, tm
     assert gateway.sends() == once_each(people(2))
 
 
+@pytest.mark.long
 def test_a_campaign_of_another_gateway_is_left_waiting_and_not_tried_for_ever(
     watched: Watched, gateway: GatewayOutside
 ) -> None:
