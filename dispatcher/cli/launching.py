@@ -17,9 +17,10 @@ from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.terminal import Terminal, Times
 from dispatcher.intake.detaching import require_sender
-from dispatcher.intake.house import House
+from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.launch import Launch
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
+from dispatcher.intake.side_by_side import launch_all
 from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.settings import Configuration, GatewayKind, choose_target
@@ -47,7 +48,15 @@ def launch_file(
     """Run a file, once for each of its reminders; gives the exit code of the campaign that needs most attention."""
     announce_gateway(configuration, output)
     money = funds(flags, configuration.settings)
-    return _launch(configuration, output, money, lambda launch: launch.run_all(requests), ways)
+    return _launch(
+        configuration,
+        output,
+        money,
+        lambda house, watcher: launch_all(
+            house, watcher, requests, wait_for_doubts=ways.wait, detached=ways.detach
+        ),
+        ways,
+    )
 
 
 def resume_campaign(
@@ -56,7 +65,13 @@ def resume_campaign(
     """Resume a campaign; gives the exit code."""
     announce_gateway(configuration, output)
     ways = Ways(yes=yes, wait=wait)
-    return _launch(configuration, output, Funds({}, None), lambda launch: [launch.resume(request)], ways)
+    return _launch(
+        configuration,
+        output,
+        Funds({}, None),
+        lambda house, watcher: [Launch(house, watcher, wait_for_doubts=wait).resume(request)],
+        ways,
+    )
 
 
 def announce_gateway(configuration: Configuration, output: Output) -> None:
@@ -75,7 +90,7 @@ def _launch(
     configuration: Configuration,
     output: Output,
     money: Funds,
-    start: Callable[[Launch], Sequence[Landing]],
+    start: Callable[[House, Watcher], Sequence[Landing]],
     ways: Ways,
 ) -> int:
     with (
@@ -86,7 +101,7 @@ def _launch(
         house = application.house(money)
         if ways.detach:
             require_sender(house, application.now())
-        landings = start(Launch(house, terminal, wait_for_doubts=ways.wait, detached=ways.detach))
+        landings = start(house, terminal)
         waits = [_waits_until(house, landing) for landing in landings]
     terminal.close()
     shown = []

@@ -13,7 +13,6 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
-from dataclasses import replace
 from pathlib import Path
 
 from dispatcher.campaign.reasons import Reason
@@ -87,46 +86,9 @@ class Launch:
             campaign = self._pick_up(campaign, request)
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
 
-    def run_all(self, requests: Sequence[LaunchRequest]) -> list[Landing]:
-        """One file as several campaigns (its reminders): each is planned, screened and asked about, then all are sent
-        side by side.  A single request is :meth:`run`.
-        """
-        if len(requests) == 1 or self._detached or requests[0].dry_run:
-            return [self.run(request) for request in requests]
-        begun = self._begin_all(requests)
-        for place, landing in enumerate(begun):
-            campaign_id, after = landing.campaign.id, begun[place + 1 :]
-            if self._ledger.queries.campaign(campaign_id).state in UNDER_WAY:
-                interrupted = self._follow(campaign_id, [other.campaign.id for other in after])
-                begun[place] = self._land(campaign_id, requests[place].report_dir, interrupted, ())
-                if interrupted:
-                    self._pause_all(after)
-        return [self._as_it_is(landing) for landing in begun]
-
-    def _begin_all(self, requests: Sequence[LaunchRequest]) -> list[Landing]:
-        """Each is set going and left; where one cannot be, those before it wait for a person too."""
-        begun: list[Landing] = []
-        self._detached = True
-        try:
-            for request in requests:
-                begun.append(self.run(request))
-                if begun[-1].interrupted:
-                    self._pause_all(begun)
-                    break
-        except DispatcherError:
-            self._pause_all(begun)
-            raise
-        finally:
-            self._detached = False
-        return begun
-
-    def _as_it_is(self, landing: Landing) -> Landing:
-        queries, campaign_id = self._ledger.queries, landing.campaign.id
-        return replace(landing, campaign=queries.campaign(campaign_id), counts=queries.counts(campaign_id))
-
-    def _pause_all(self, landings: Sequence[Landing]) -> None:
-        for landing in landings:
-            self._ledger.campaigns.pause(landing.campaign.id, self._house.clock.now())
+    def follow_to_the_end(self, campaign_id: int, report_dir: Path | None, beside: Sequence[int]) -> Landing:
+        """A campaign that was set going by a detached launch, with those ``beside`` it that are sent meanwhile."""
+        return self._land(campaign_id, report_dir, self._follow(campaign_id, beside), ())
 
     def resume(self, request: ResumeRequest) -> Landing:
         """Go on with a campaign that is planned, paused, held or halted, or whose process died."""
