@@ -32,8 +32,7 @@ if TYPE_CHECKING:
 def build_house(application: Application, funds: Funds, stack: ExitStack) -> House:
     """Everything a launch works with; what has to be closed again goes onto ``stack``."""
     target = choose_target(application.configuration)
-    words = application.settings.forbid_file
-    forbidden = None if words is None else ForbiddenWords.load(words)
+    forbidden = ForbiddenWords.load_if_named(application.settings.forbid_file)
     ledger = application.ledger()
     line = Line(application, ledger, target, "run", stack)
     return house_on(line, application, ledger, target, stack, funds=funds, forbidden=forbidden)

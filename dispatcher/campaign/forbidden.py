@@ -40,6 +40,11 @@ class ForbiddenWords:
         self._beginnings = {letters[:n] for letters in self._entries for n in range(1, len(letters) + 1)}
 
     @classmethod
+    def load_if_named(cls, path: Path | None) -> Self | None:
+        """:meth:`load`, or None where no list was named."""
+        return None if path is None else cls.load(path)
+
+    @classmethod
     def load(cls, path: Path) -> Self:
         """From a UTF-8 file, one entry a line; blank lines and lines that begin with ``#`` say nothing.
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from collections import Counter
-
 import typer
 
 from dispatcher.cli import options as o
@@ -55,14 +53,15 @@ def check(
 ) -> int:
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
-    from dispatcher.campaign.forbidden import ForbiddenWords, listed_rows
+    from dispatcher.campaign.forbidden import ForbiddenWords
     from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_requests
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
+    from dispatcher.cli.planned import plan_file
     from dispatcher.cli.preflight_view import show_listed
     from dispatcher.cli.session import configure
     from dispatcher.cli.times_view import forecasts, show_times, times_values
-    from dispatcher.intake.planning import history_of, make_planner
+    from dispatcher.intake.planning import history_of
     from dispatcher.settings import choose_target
 
     configuration, output = configure(
@@ -106,19 +105,17 @@ def check(
         ),
     )
     settings = configuration.settings
-    words = None if settings.forbid_file is None else ForbiddenWords.load(settings.forbid_file)
+    words = ForbiddenWords.load_if_named(settings.forbid_file)
     with Application(configuration, output.wording) as application:
         now = application.now()
         target, days = choose_target(configuration).name, settings.guard_days
         history = history_of(application.existing_ledger(), target, guard_days=days, now=now)
+        requests = plan_requests(flags, settings)
+        book, credit = application.price_book(), funds(flags, settings)
         shown, clean = [], True
-        for request in plan_requests(flags, settings):  # one for each reminder
-            planner = make_planner(request, application.price_book(), funds(flags, settings), history, now)
-            listed: Counter[str] = Counter()
-            for chunk in planner.chunks():
-                if words is not None:
-                    listed.update(listed_rows(chunk, words))
-            bill = planner.bill()
+        for request in requests:  # one for each reminder
+            planned = plan_file(request, book, credit, history, now, words)
+            planner, bill, listed = planned.planner, planned.bill, planned.listed
             show_plan(output, planner, bill)
             found = forecasts(planner, now, settings.rate_per_minute)
             show_times(output, planner, found)

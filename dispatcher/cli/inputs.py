@@ -25,7 +25,7 @@ MAX_TEMPLATE_BYTES = 100_000
 
 @dataclass(frozen=True)
 class TimingFlags:
-    """The flags of ``check`` and ``run`` about times, as typed."""
+    """The flags about times, as typed."""
 
     send_at: str | None = None
     send_at_column: str | None = None
@@ -40,24 +40,24 @@ class TimingFlags:
 
 @dataclass(frozen=True)
 class FileFlags:
-    """The flags of ``check`` and ``run`` about the file and its texts, as typed."""
+    """The flags about the file and its texts, as typed; a command that has not all of them leaves them out."""
 
     file: Path
-    sheet: str | None
-    encoding: str | None
-    locale: str | None
-    phone_column: str | None
-    message_column: str | None
-    sender_column: str | None
-    message: str | None
-    message_file: Path | None
-    route: str | None
-    gsm7: bool
-    single_part: bool
-    duplicates: str
-    again: bool
-    bundle: list[str] | None
-    wallet: str | None
+    sheet: str | None = None
+    encoding: str | None = None
+    locale: str | None = None
+    phone_column: str | None = None
+    message_column: str | None = None
+    sender_column: str | None = None
+    message: str | None = None
+    message_file: Path | None = None
+    route: str | None = None
+    gsm7: bool = False
+    single_part: bool = False
+    duplicates: str = "skip"
+    again: bool = False
+    bundle: list[str] | None = None
+    wallet: str | None = None
     timing: TimingFlags = field(default_factory=TimingFlags)
 
 

@@ -2,9 +2,16 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING
+
 import typer
 
 from dispatcher.cli import options as o
+
+if TYPE_CHECKING:
+    from datetime import datetime
+
+    from dispatcher.ledger import CampaignView, Ledger
 
 
 def register(app: typer.Typer) -> None:
@@ -70,18 +77,11 @@ def cancel(
 
 
 def _move(verb: str, campaign_id: int, ledger_url: str | None, lang: str | None, as_json: bool) -> int:
-    from dispatcher.application import Application
-    from dispatcher.cli.campaign_view import campaign_values
-    from dispatcher.cli.session import configure
+    from dispatcher.cli.deciding import decide
     from dispatcher.errors import UsageError
 
-    configuration, output = configure(as_json, ledger=ledger_url, lang=lang)
-    with Application(configuration, output.wording) as application:
-        ledger = application.required_ledger()
-        before = ledger.queries.campaign(campaign_id)
-        if not getattr(ledger.campaigns, verb)(campaign_id, application.now()):
-            raise UsageError(f"campaign_cannot_{verb}", found=before.state.code, campaign=campaign_id)
-        output.tell(f"operate.{verb}", campaign=campaign_id)
-        counts = ledger.queries.counts(campaign_id)
-        output.result(campaign_values(ledger.queries.campaign(campaign_id), counts))
-    return 0
+    def move(ledger: Ledger, campaign: CampaignView, now: datetime) -> None:
+        if not getattr(ledger.campaigns, verb)(campaign.id, now):
+            raise UsageError(f"campaign_cannot_{verb}", found=campaign.state.code, campaign=campaign.id)
+
+    return decide(move, f"operate.{verb}", campaign_id, ledger=ledger_url, lang=lang, as_json=as_json)

@@ -244,6 +244,5 @@ def _waits(output: Output, error: DispatcherError | None) -> None:
         output.tell("schedule.goes_on")
         output.result({"event": "goes_on"})
     else:
-        text = output.wording.error(error)["message"] or error.code
-        output.warn(output.wording("schedule.away", error=text))
+        output.warn(output.wording("schedule.away", error=output.wording.in_short(error)))
         output.result({"event": "waits", "error": error.code})

@@ -2,24 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dispatcher.application import Application
-from dispatcher.campaign.forbidden import ForbiddenWords, listed_rows
-from dispatcher.campaign.plan import Planner
-from dispatcher.campaign.prices import Bill
+from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.cli.campaign_view import state_reason
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_values import plan_values
 from dispatcher.cli.plan_view import show_first_text, show_plan
+from dispatcher.cli.planned import Planned, plan_file
 from dispatcher.cli.preflight_view import show_listed
 from dispatcher.errors import DispatcherError
-from dispatcher.intake.planning import history_of, make_planner
+from dispatcher.intake.planning import history_of
 from dispatcher.ledger.schedule_tables import TickState
 from dispatcher.ledger.schedules import Schedule, Tick
 from dispatcher.schedules.options import BatchOptions
@@ -30,27 +27,14 @@ from dispatcher.wording import Wording
 NEXT = 3
 
 
-@dataclass(frozen=True)
-class Planned:
-    """A schedule's file as it is now."""
-
-    planner: Planner
-    bill: Bill
-    listed: Mapping[str, int]
-
-
 def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Planned:
     """Plan the file as a tick would.  Raises FileError or UsageError; nothing is written."""
-    words = None if batch.forbid_file is None else ForbiddenWords.load(batch.forbid_file)
+    words = ForbiddenWords.load_if_named(batch.forbid_file)
     now, days = application.now(), application.settings.guard_days
     history = history_of(application.existing_ledger(), gateway, guard_days=days, now=now)
-    book = application.price_book(batch.prices)
-    planner = make_planner(batch.request.plan, book, batch.funds, history, now)
-    listed: Counter[str] = Counter()
-    for chunk in planner.chunks():
-        if words is not None:
-            listed.update(listed_rows(chunk, words))
-    return Planned(planner, planner.bill(), listed)
+    return plan_file(
+        batch.request.plan, application.price_book(batch.prices), batch.funds, history, now, words
+    )
 
 
 def show_added(
@@ -135,7 +119,7 @@ def show_happening(output: Output, happening: Happening) -> None:
     if error is not None:
         values["error"] = {"code": error.code, **Wording("en").error(error)}
     line: dict[str, Any] = {"schedule": name, "at": _times(ticks, timezone)}
-    line["error"] = "" if error is None else words.error(error)["message"] or error.code
+    line["error"] = "" if error is None else words.in_short(error)
     line["campaign"] = facts.get("campaign") or "-"
     line["rows"] = words.count("plan.rows", int(facts.get("rows") or 0))
     line["n"] = words.number(int(facts.get("count") or 0))

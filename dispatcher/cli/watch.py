@@ -10,8 +10,11 @@ import typer
 from dispatcher.cli import options as o
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from dispatcher.cli.output import Output
     from dispatcher.errors import DispatcherError
+    from dispatcher.ledger import CampaignView, Ledger
     from dispatcher.settings import Configuration
     from dispatcher.watch.orders import Orders
 
@@ -102,19 +105,14 @@ def watch(
     )
     flags = FileFlags(
         file=folder,
-        sheet=None,
-        encoding=None,
         locale=locale,
         phone_column=phone_column,
         message_column=message_column,
         sender_column=sender_column,
         message=message,
         message_file=message_file,
-        route=None,
         gsm7=gsm7,
         single_part=single_part,
-        duplicates="skip",
-        again=False,
         bundle=bundle,
         wallet=wallet,
         timing=TimingFlags(marketing=marketing),
@@ -153,21 +151,13 @@ def reject(
 
 
 def _decide(verb: str, campaign_id: int, ledger_url: str | None, lang: str | None, as_json: bool) -> int:
-    from dispatcher.application import Application
-    from dispatcher.cli.campaign_view import campaign_values
-    from dispatcher.cli.session import configure
+    from dispatcher.cli.deciding import decide
     from dispatcher.watch.approval import Approvals
 
-    configuration, output = configure(as_json, ledger=ledger_url, lang=lang)
-    with Application(configuration, output.wording) as application:
-        opened = application.required_ledger()
-        opened.queries.campaign(campaign_id)
-        getattr(Approvals(opened), verb)(campaign_id, application.now(), "command")
-        output.tell(f"watch.{verb}", campaign=campaign_id)
-        output.result(
-            campaign_values(opened.queries.campaign(campaign_id), opened.queries.counts(campaign_id))
-        )
-    return 0
+    def say(ledger: Ledger, campaign: CampaignView, now: datetime) -> None:
+        getattr(Approvals(ledger), verb)(campaign.id, now, "command")
+
+    return decide(say, f"watch.{verb}", campaign_id, ledger=ledger_url, lang=lang, as_json=as_json)
 
 
 def _orders(configuration: Configuration, flags: Any, preflight: str, *, approval: bool) -> Orders:
@@ -207,7 +197,7 @@ class _Told:
         values = {"event": event, **facts}
         if error is not None:
             values["error"] = error.code
-            facts["error"] = self._output.wording.error(error)["message"] or error.code
+            facts["error"] = self._output.wording.in_short(error)
         self._output.tell(f"watch.{event}", **facts)
         self._output.result(values)
 

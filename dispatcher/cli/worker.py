@@ -74,6 +74,6 @@ class _Teller:
             return
         log.warning("worker_waits", extra={"error": error.code})
         if not self._only_lines:
-            text = self._output.wording.error(error)["message"] or error.code
-            self._output.warn(self._output.wording("worker.waits", error=text))
+            words = self._output.wording
+            self._output.warn(words("worker.waits", error=words.in_short(error)))
         self._output.result({"event": "waits", "error": error.code})

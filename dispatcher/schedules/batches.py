@@ -91,12 +91,11 @@ class Batches:
 
     def _furnished(self, batch: BatchOptions, guard: timedelta) -> House:
         """The house with the schedule's own prices, credit and words."""
-        words = batch.forbid_file
         return replace(
             self._house,
             book=self._book(batch.prices),
             funds=batch.funds,
-            forbidden=None if words is None else ForbiddenWords.load(words),
+            forbidden=ForbiddenWords.load_if_named(batch.forbid_file),
             default_region=batch.request.plan.options.default_region,
             guard=guard,
         )

@@ -59,8 +59,7 @@ def build_watch(
     """
     with ExitStack() as stack:
         target = choose_target(application.configuration, must_be_named=True)
-        words = application.settings.forbid_file
-        forbidden = None if words is None else ForbiddenWords.load(words)
+        forbidden = ForbiddenWords.load_if_named(application.settings.forbid_file)
         folder = _folder(request, application.folder)
         rules = Rules(folder, application.wording, tell)
         rules.check(request.orders)

@@ -100,6 +100,10 @@ class Wording:
             for part in ("message", "expected", "hint")
         }
 
+    def in_short(self, error: DispatcherError) -> str:
+        """What went wrong, in one sentence; its code where the catalogue has none."""
+        return self.error(error)["message"] or error.code
+
     def named(self, error: DispatcherError) -> set[str]:
         """The facts that the error's ``message`` names."""
         message = _entries(self.language)["errors"][error.code]["message"]
