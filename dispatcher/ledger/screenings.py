@@ -65,16 +65,15 @@ class Screenings:
     def record(self, gateway: str, account: str, seen: Sequence[Screening]) -> None:
         """Remember; a newer answer for the same text replaces the older one."""
         newest = {each.key: each for each in seen}
-        made = {each.message_id: each.seen_at for each in seen if each.message_id is not None}
         # in one order everywhere: two processes that remember the same texts never wait for each other
         for chunk in _chunks(sorted(newest.values(), key=lambda each: (each.text_hash, *_names(each)))):
             values = [_values(gateway, account, each) for each in chunk]
+            made = {each.message_id: each.seen_at for each in chunk if each.message_id is not None}
             with self._database.write() as connection:
                 new = insert_into(connection, screenings)
                 answer = {name: new.excluded[name] for name in _ANSWER}
                 connection.execute(new.on_conflict_do_update(index_elements=_KEY, set_=answer), values)
                 remember_dry_runs(connection, gateway, made)
-                made = {}
 
     def known(
         self, gateway: str, account: str, since: datetime, keys: Iterable[Key]
