@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import asyncio
 import random
 from collections.abc import Callable
 from datetime import timedelta
@@ -11,50 +10,20 @@ from typing import Any
 import pytest
 
 from dispatcher.gateway.models import Message
-from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.gateway.outcomes import Verdict
 from dispatcher.ledger import RowState
 from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice
-from dispatcher.sending.reconcile import Obstacle, Outlook, Reconciler, Standing
+from dispatcher.sending.reconcile import Obstacle, Outlook
+from tests.unit.sending.doubts import LOST, lose, reconciler, steps, witness
 
 R = RowState
-LOST = Verdict(Outcome.IN_DOUBT, detail="no answer in time")
 DOUBTFUL = "Hello 7"
-
-
-def lose(stage: Any, *, arrived: bool) -> int:
-    """A campaign of 30 rows, the answer about one of which was lost."""
-
-    def answer(sent: Any) -> Verdict | None:
-        if sent.request.message != DOUBTFUL or sent.dry_run:
-            return None
-        if arrived:
-            stage.gateway.accept(sent)
-        return LOST
-
-    stage.gateway.answering = answer
-    campaign: int = stage.campaign(30)
-    stage.run(stage.lane(campaign).run())
-    stage.gateway.answering = lambda sent: None
-    return campaign
 
 
 def look(stage: Any, campaign: int) -> list[Outlook]:
     """Two passes once the quiet period is over and the last row, a witness, has gone out."""
-    stage.clock.elapsed += 300.0
-    stage.run(stage.lane(campaign).run())
-    stage.clock.elapsed += 10.0
-    standing = Standing(may_live=False, quiet=timedelta(seconds=60))
-    work = Reconciler(stage.services(), "sandbox", standing=lambda owner: standing)
-
-    async def passes() -> list[Outlook]:
-        found = []
-        for _ in range(2):
-            found.append(await work.step([campaign]))
-            await asyncio.sleep(1.0)
-        return found
-
-    outlooks: list[Outlook] = stage.run(passes())
-    return outlooks
+    witness(stage, campaign)
+    return steps(stage, reconciler(stage), campaign)
 
 
 def list_as(stage: Any, write: Callable[[Message], dict[str, Any]]) -> None:
@@ -74,7 +43,7 @@ def list_as(stage: Any, write: Callable[[Message], dict[str, Any]]) -> None:
 @pytest.mark.parametrize("prefix", ["", "00", "+ "])
 @pytest.mark.parametrize("arrived", [True, False])
 def test_numbers_written_otherwise_are_recognised(stage: Any, prefix: str, arrived: bool) -> None:
-    campaign = lose(stage, arrived=arrived)
+    campaign = lose(stage, DOUBTFUL, arrived=arrived)
     list_as(stage, lambda message: {"recipient": prefix + str(message.recipient)[1:]})
     outlooks = look(stage, campaign)
     assert (sum(each.found for each in outlooks), sum(each.absent for each in outlooks)) == (
@@ -92,7 +61,7 @@ def test_numbers_written_otherwise_are_recognised(stage: Any, prefix: str, arriv
 )
 @pytest.mark.parametrize("arrived", [True, False])
 def test_numbers_that_cannot_be_told_prove_nothing(stage: Any, write: Any, arrived: bool) -> None:
-    campaign = lose(stage, arrived=arrived)
+    campaign = lose(stage, DOUBTFUL, arrived=arrived)
     list_as(stage, write)
     outlooks = look(stage, campaign)
     assert list(outlooks[-1].open.values()) == [Obstacle.ALTERED]
@@ -135,7 +104,7 @@ def test_messages_may_be_dated_by_another_clock_than_the_answers(
     before = stage.gateway.make("+393331200007", DOUBTFUL)
     stage.gateway.listed.append(before)
     stage.clock.elapsed += 300.0
-    campaign = lose(stage, arrived=arrived)
+    campaign = lose(stage, DOUBTFUL, arrived=arrived)
     list_as(stage, lambda message: {"created_at": message.created_at + ahead if message.created_at else None})
     outlooks = look(stage, campaign)
     if arrived:
