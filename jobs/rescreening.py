@@ -62,7 +62,7 @@ class Rescreening:
 
     async def _preflight(self, campaign: CampaignView) -> None:
         services, ledger = self._services, self._services.ledger.ledger
-        choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
+        choice = PreflightChoice.of(campaign)
         if choice.mode is not Mode.NONE:
             preflight = Preflight(services, campaign, choice, progress=lambda _: None, rng=self._rng)
             result = await preflight.run(lambda _: None)

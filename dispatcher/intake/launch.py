@@ -32,7 +32,7 @@ from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.report.files import check_folder
 from dispatcher.sending.freshness import let_it_be_screened
-from dispatcher.sending.preflight import Mode, PreflightChoice
+from dispatcher.sending.preflight import PreflightChoice
 from dispatcher.sending.stops import Stop
 
 C = CampaignState
@@ -98,7 +98,7 @@ class Launch:
             raise UsageError("campaign_other_gateway", found=campaign.gateway, gateway=self._house.gateway)
         if campaign.state in (C.FINISHED, C.CANCELLED, C.LOADING):
             raise UsageError("campaign_not_resumable", found=campaign.state.code, campaign=campaign.id)
-        choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
+        choice = PreflightChoice.of(campaign)
         campaign = self._pick_up(campaign, request)
         return self._go_on(campaign, choice, request.report_dir, without_refused=request.without_refused)
 

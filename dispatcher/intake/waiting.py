@@ -10,7 +10,7 @@ from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.screening import leave_out_listed, screen
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.sending.freshness import SCREENED, is_screened
-from dispatcher.sending.preflight import Mode, PreflightChoice
+from dispatcher.sending.preflight import PreflightChoice
 from dispatcher.sending.stops import Stop
 
 LONGEST_NAP = 1.0  # seconds: a pause by another process is seen after so long
@@ -70,7 +70,7 @@ class Waiting:
         """False when it must not go on.  Raises Halted or Unreachable; the campaign is paused then."""
         self._watcher.warn("rescreening")
         ledger, clock = self._house.ledger, self._house.clock
-        choice = PreflightChoice.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
+        choice = PreflightChoice.of(campaign)
         try:
             leave_out_listed(self._house, self._watcher, campaign)
             screened = screen(self._house, self._watcher, campaign, choice, ask=False)

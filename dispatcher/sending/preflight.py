@@ -53,6 +53,11 @@ class PreflightChoice:
     all_up_to: int = ALL_UP_TO
 
     @classmethod
+    def of(cls, campaign: CampaignView) -> PreflightChoice:
+        """What the campaign was launched with."""
+        return cls.from_text(str(campaign.options.get("preflight", Mode.AUTO)))
+
+    @classmethod
     def from_text(cls, text: str) -> PreflightChoice:
         """From ``auto``, ``auto:N``, ``all``, ``none``, ``sample:N``; UsageError for anything else."""
         name, _, number = text.strip().lower().partition(":")
