@@ -86,7 +86,47 @@ def _version_5(connection: Connection) -> None:
     connection.execute(text(f"CREATE TABLE dry_runs ({columns}, PRIMARY KEY (message_id, gateway))"))
 
 
-MIGRATIONS: Sequence[Migration] = (_version_1, _version_2, _version_3, _version_4, _version_5)
+_INBOX_6 = """
+CREATE TABLE inbox (
+    id {number}, gateway TEXT NOT NULL, message_id TEXT NOT NULL, campaign_id INTEGER, "row" INTEGER,
+    state SMALLINT NOT NULL, delivered_at BIGINT, actual_cost BIGINT, error_code TEXT, error_detail TEXT,
+    received_at BIGINT NOT NULL, CONSTRAINT one_report_per_state UNIQUE (gateway, message_id, state)
+)"""
+# parts that were paid for, by what one cost: enough for a median and a range, and no row of anybody
+_LEARNT_6 = """
+CREATE TABLE learnt_prices (
+    gateway TEXT NOT NULL, route TEXT NOT NULL, country TEXT NOT NULL, price BIGINT NOT NULL, n INTEGER NOT NULL,
+    last_seen BIGINT NOT NULL, PRIMARY KEY (gateway, route, country, price),
+    CONSTRAINT learnt_price CHECK (price >= 0 AND n >= 1)
+)"""
+_CODES_6 = """
+CREATE TABLE codes_sent (
+    id {number}, gateway TEXT NOT NULL, recipient_hash {blob} NOT NULL, prefix TEXT NOT NULL, at BIGINT NOT NULL
+)"""
+
+
+def _version_6(connection: Connection) -> None:
+    # what became of messages: reports that match no row yet, prices seen, codes sent (to keep to their limits)
+    server = connection.dialect.name == "postgresql"
+    number = "BIGSERIAL PRIMARY KEY" if server else "INTEGER PRIMARY KEY"
+    connection.execute(text(_INBOX_6.format(number=number)))
+    connection.execute(text('CREATE INDEX inbox_by_row ON inbox (campaign_id, "row")'))
+    connection.execute(text(_LEARNT_6))
+    connection.execute(text(_CODES_6.format(number=number, blob="BYTEA" if server else "BLOB")))
+    connection.execute(text("CREATE INDEX codes_sent_lately ON codes_sent (gateway, at)"))
+    # who is asked about next: messages that are not final yet, the oldest first
+    connection.execute(text("CREATE INDEX rows_awaiting ON rows (gateway_id, sent_at) WHERE state = 4"))
+    # what the gateway counted, where that is not what was planned
+    connection.execute(text("ALTER TABLE rows ADD COLUMN actual_parts SMALLINT"))
+    connection.execute(text("ALTER TABLE rows ADD COLUMN actual_encoding SMALLINT"))
+    # the rows that go first and alone (JSON list of row numbers), and since when a campaign's texts are gone
+    connection.execute(text("ALTER TABLE campaigns ADD COLUMN canary TEXT"))
+    connection.execute(text("ALTER TABLE campaigns ADD COLUMN purged_at BIGINT"))
+
+
+MIGRATIONS: Sequence[Migration] = (
+    _version_1, _version_2, _version_3, _version_4, _version_5, _version_6
+)  # fmt: skip
 
 
 def version_of(connection: Connection, place: str) -> int:

@@ -114,6 +114,10 @@ class CampaignView:
     updated_at: datetime
     started_at: datetime | None
     finished_at: datetime | None
+    canary: str | None = (
+        None  # JSON list of the row numbers that go first and alone; None: no such rows (any more)
+    )
+    purged_at: datetime | None = None  # since when its texts, numbers and input are gone
 
 
 class Timeliness(Protocol):

@@ -97,6 +97,8 @@ campaigns = Table(
     Column("updated_at", Instant, nullable=False),
     Column("started_at", Instant),
     Column("finished_at", Instant),
+    Column("canary", Text, system=True),
+    Column("purged_at", Instant, system=True),
     CheckConstraint(f"state BETWEEN {min(CampaignState)} AND {max(CampaignState)}", name="campaign_state"),
     CheckConstraint(
         "committed_cost >= 0 AND actual_cost >= 0 AND accepted_unpriced >= 0", name="campaign_money"
@@ -168,6 +170,9 @@ rows = Table(
     Column("error_detail", Text),
     # "system" keeps it out of version 1, which creates this table; version 4 adds it
     Column("useful_until", Instant, system=True),
+    # version 6 adds these, as it adds two to campaigns
+    Column("actual_parts", SmallInteger, system=True),
+    Column("actual_encoding", SmallInteger, system=True),
     CheckConstraint(f"state BETWEEN {min(RowState)} AND {max(RowState)}", name="row_state"),
     CheckConstraint(
         # a CHECK that comes out as NULL passes, hence every IS NOT NULL
@@ -225,6 +230,11 @@ def is_ready() -> TextClause:
 def is_unsettled() -> TextClause:
     """Rows in flight or in doubt; the partial index's own words."""
     return text(f"rows.{_ATTEMPTED}")
+
+
+def is_awaiting() -> TextClause:
+    """Rows whose message is not final yet; the partial index's own words."""
+    return text(f"rows.state = {int(RowState.ACCEPTED)}")
 
 
 def is_maybe_sent(name: str = "rows") -> TextClause:
