@@ -10,16 +10,13 @@ about must not send a token to a stranger's host.
 from __future__ import annotations
 
 import difflib
-import ipaddress
 import os
 import tomllib
 from collections.abc import Mapping
-from dataclasses import dataclass, field
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
 from typing import Any, Literal
-from urllib.parse import urlsplit
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -28,10 +25,26 @@ from pydantic import Field, SecretStr, ValidationError, field_validator
 from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, SettingsConfigDict
 
 from dispatcher.errors import UsageError
+from dispatcher.target import HOSTS, GatewayKind, Target, choose_target, is_loopback, masked
+
+__all__ = [
+    "HOSTS",
+    "PREFIX",
+    "SECOND_NAMES",
+    "Configuration",
+    "GatewayKind",
+    "Origin",
+    "Settings",
+    "Target",
+    "choose_target",
+    "default_ledger",
+    "is_loopback",
+    "load",
+    "masked",
+]
 
 PREFIX = "DISPATCHER_"
 SECOND_NAMES = {"OPENAPI_TOKEN": "token", "OPENAPI_USERNAME": "account_email", "OPENAPI_KEY": "account_key"}
-HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
 
 
 class Origin(StrEnum):
@@ -133,6 +146,10 @@ class Configuration:
         """Where the setting's value comes from."""
         return self._origins.get(name, Origin.DEFAULT)
 
+    def chosen_now(self, name: str) -> bool:
+        """Whether it was chosen for this very call, not by a file that lies about."""
+        return self.origin(name) in (Origin.FLAG, Origin.ENVIRONMENT)
+
 
 def load(
     flags: Mapping[str, Any] | None = None,
@@ -226,95 +243,3 @@ def _must_be_known(path: Path, name: str) -> None:
             found=name,
             closest=closest[0] if closest else ", ".join(sorted(Settings.model_fields)),
         )
-
-
-def masked(url: str) -> str:
-    """The URL as it may be shown: without the name and password that may stand before its host."""
-    scheme, separator, rest = url.rpartition("://")
-    return f"{scheme}{separator}…@{rest.rpartition('@')[2]}" if "@" in rest else url
-
-
-class GatewayKind(StrEnum):
-    """Which gateway a campaign goes to; a custom base URL is CUSTOM."""
-
-    SIMULATOR = "simulator"
-    SANDBOX = "sandbox"
-    PRODUCTION = "production"
-    CUSTOM = "custom"
-
-
-@dataclass(frozen=True)
-class Target:
-    """The chosen gateway: its kind, its base URL (None for the embedded simulator) and the token to call it with."""
-
-    kind: GatewayKind
-    base_url: str | None
-    token: SecretStr = field(repr=False)
-
-    @property
-    def name(self) -> str:
-        """What a campaign is filed under: the kind, or the custom base URL."""
-        return self.base_url if self.kind is GatewayKind.CUSTOM and self.base_url else str(self.kind)
-
-    @property
-    def real(self) -> bool:
-        """True where texts may reach phones and cost money."""
-        return self.kind in (GatewayKind.PRODUCTION, GatewayKind.CUSTOM)
-
-
-def choose_target(configuration: Configuration, *, must_be_named: bool = False) -> Target:
-    """Which gateway this call talks to, under the rules that keep accidents away.
-
-    Nothing real without a gateway chosen by name; a token without one is a UsageError, as is a base URL that is neither
-    https nor loopback, and a token that a file (not a flag, not the environment) would send to a stranger's host.
-    ``must_be_named`` is for services that send without a person watching.
-    """
-    settings = configuration.settings
-    chosen = settings.gateway
-    if chosen is None:
-        if settings.token is not None:
-            raise UsageError("settings_token_without_gateway", source=str(configuration.origin("token")))
-        if must_be_named:
-            raise UsageError("settings_gateway_required")
-        return Target(GatewayKind.SIMULATOR, None, SecretStr("simulator"))
-    if chosen == GatewayKind.SIMULATOR:
-        return Target(GatewayKind.SIMULATOR, None, SecretStr("simulator"))
-    if chosen in HOSTS:
-        kind, url = GatewayKind(chosen), HOSTS[chosen]
-    else:
-        kind, url = GatewayKind.CUSTOM, _checked_url(chosen)
-        kind = next((GatewayKind(name) for name, host in HOSTS.items() if host == url), kind)
-    if settings.token is None:
-        raise UsageError("settings_token_missing", found=chosen)
-    named_now = configuration.origin("gateway") in (Origin.FLAG, Origin.ENVIRONMENT)
-    if kind is GatewayKind.CUSTOM and not is_loopback(url) and not named_now:
-        raise UsageError("settings_token_to_stranger", found=url, source=str(configuration.origin("gateway")))
-    return Target(kind, url, settings.token)
-
-
-def is_loopback(url: str) -> bool:
-    """True for a host that cannot be another machine."""
-    host = urlsplit(url).hostname or ""
-    if host == "localhost":
-        return True
-    try:
-        return ipaddress.ip_address(host).is_loopback
-    except ValueError:
-        return False
-
-
-def _checked_url(url: str) -> str:
-    """The base URL in one spelling: campaigns are filed under it, and the guard looks where they are filed."""
-    try:
-        parts = urlsplit(url)
-        usable = bool(parts.hostname) and parts.port != 0
-    except ValueError:  # an IPv6 address or a port that is none
-        raise UsageError("settings_gateway_unknown", found=masked(url)) from None
-    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
-    if not (usable and secure) or parts.query or parts.fragment or parts.username or parts.password:
-        raise UsageError("settings_gateway_unknown", found=masked(url))
-    host = (parts.hostname or "").removesuffix(".")
-    place = f"[{host}]" if ":" in host else host
-    if parts.port not in (None, 443 if parts.scheme == "https" else 80):
-        place += f":{parts.port}"
-    return f"{parts.scheme}://{place}{parts.path}".rstrip("/")
