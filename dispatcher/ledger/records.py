@@ -288,11 +288,13 @@ class DeliveryReport:
 
     ``state``: None when it only proves acceptance, else one of DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED.
     ``campaign_id``, ``row`` and ``token``: what the message carries of its row key, when it does.
+    ``parts`` and ``encoding`` (its number) are the gateway's own count.
     """
 
     message_id: str
     seen_at: datetime
     state: RowState | None = None
+    sent_at: datetime | None = None
     delivered_at: datetime | None = None
     actual_cost: Decimal | None = None
     error_code: str | None = None
@@ -300,3 +302,5 @@ class DeliveryReport:
     campaign_id: int | None = None
     row: int | None = None
     token: str | None = None
+    parts: int | None = None
+    encoding: int | None = None
