@@ -19,7 +19,7 @@ from dispatcher.errors import frames_of
 
 FACTS = (
     *("campaign", "row", "rows", "lane", "gateway", "role", "state", "reason", "error", "outcome", "code"),
-    *("http_status", "found", "absent", "open", "stuck", "stopped"),
+    *("http_status", "found", "absent", "open", "stuck", "stopped", "schedule"),
 )
 """What a line may say beside time, level, event and owner."""
 

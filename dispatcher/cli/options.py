@@ -130,10 +130,6 @@ RemindBefore = Annotated[
         help="Send so long before the date of each row, e.g. 24h; several times for several reminders.",
     ),
 ]
-OneReminder = Annotated[
-    str | None,
-    typer.Option("--remind-before", help="Send so long before the date of each row, e.g. 24h."),
-]
 DateColumn = Annotated[
     str | None, typer.Option("--date-column", help="Heading of the column with the appointments.")
 ]

@@ -22,14 +22,17 @@ class Output:
     sent goes on to its end.
     """
 
-    def __init__(self, *, as_json: bool, wording: Wording) -> None:
+    def __init__(self, *, as_json: bool, wording: Wording, only_lines: bool = False) -> None:
+        """``only_lines``: standard error is for a program that reads the log as JSON lines, and holds nothing else."""
         self.as_json = as_json
         self.wording = wording
+        self._only_lines = only_lines
         self.is_read = True  # False once something could not be printed
 
     def say(self, text: str = "") -> None:
         """A line for people."""
-        self._write(self._for_people(), text + "\n")
+        if not (self.as_json and self._only_lines):
+            self._write(self._for_people(), text + "\n")
 
     def ask(self, text: str) -> None:
         """The end of a question, the cursor behind it."""
@@ -41,7 +44,8 @@ class Output:
 
     def warn(self, text: str) -> None:
         """A line for people that must be seen even when standard output goes to a file."""
-        self._write(sys.stderr, text + "\n")
+        if not self._only_lines:
+            self._write(sys.stderr, text + "\n")
 
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result; printed only for scripts."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -13,6 +14,8 @@ if TYPE_CHECKING:
     from dispatcher.errors import DispatcherError
 
 SHOWN_TIMES = 3
+
+log = logging.getLogger(__name__)
 
 Name = Annotated[str, typer.Argument(metavar="NAME", help="What the schedule is called.")]
 File = Annotated[str, typer.Option("--file", help="The spreadsheet; it is read again at each tick.")]
@@ -74,7 +77,7 @@ def add(
     single_part: o.SinglePart = False,
     duplicates: o.Duplicates = "skip",
     again: o.Again = False,
-    remind_before: o.OneReminder = None,
+    remind_before: o.RemindBefore = None,
     date_column: o.DateColumn = None,
     time_column: o.TimeColumn = None,
     key_column: o.KeyColumn = None,
@@ -96,12 +99,12 @@ def add(
     from pathlib import Path
 
     from dispatcher.application import Application
-    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, funds, money, plan_request
-    from dispatcher.cli.schedule_view import plan_once, show_added
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, funds, money, plan_requests
+    from dispatcher.cli.schedule_view import Added, plan_once, show_added
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
     from dispatcher.intake.requests import LaunchRequest
-    from dispatcher.schedules.adding import check_name, new_schedule
+    from dispatcher.schedules.adding import check_name, check_new, new_schedule, one_per_reminder
     from dispatcher.schedules.options import BatchOptions, checked
     from dispatcher.schedules.timetable import Timetable
     from dispatcher.sending.preflight import PreflightChoice
@@ -140,7 +143,7 @@ def add(
         bundle=bundle,
         wallet=wallet,
         timing=TimingFlags(
-            remind_before=() if remind_before is None else (remind_before,),
+            remind_before=tuple(remind_before or ()),
             date_column=date_column,
             time_column=time_column,
             key_column=key_column,
@@ -149,32 +152,42 @@ def add(
             marketing=marketing,
         ),
     )
-    request = LaunchRequest(
-        plan=plan_request(flags, settings),
-        preflight=PreflightChoice.from_text(preflight),
-        max_cost=None if no_limit else settings.max_cost,
-        report_dir=None if report_dir is None else report_dir.absolute(),
-        priority=chosen_priority(priority),
-    )
     credit = funds(flags, settings)
-    batch = checked(
-        BatchOptions(
-            request=request,
-            prices=None if settings.prices is None else settings.prices.absolute(),
-            forbid_file=None if settings.forbid_file is None else settings.forbid_file.absolute(),
-            bundles=dict(credit.bundles),
-            wallet=credit.wallet,
-            no_limit=no_limit,
+    batches = [
+        checked(
+            BatchOptions(
+                request=LaunchRequest(
+                    plan=plan,
+                    preflight=PreflightChoice.from_text(preflight),
+                    max_cost=None if no_limit else settings.max_cost,
+                    report_dir=None if report_dir is None else report_dir.absolute(),
+                    priority=chosen_priority(priority),
+                ),
+                prices=None if settings.prices is None else settings.prices.absolute(),
+                forbid_file=None if settings.forbid_file is None else settings.forbid_file.absolute(),
+                bundles=dict(credit.bundles),
+                wallet=credit.wallet,
+                no_limit=no_limit,
+            )
         )
-    )
+        for plan in plan_requests(flags, settings)
+    ]
     check_name(name)
     with Application(configuration, output.wording) as application:
         timetable = Timetable.read(cron, timezone or settings.timezone, application.now())
-        planned = plan_once(application, batch, target.name)
+        named = one_per_reminder(name, batches)
+        added = [
+            Added(each, batch, plan_once(application, batch, target.name)) for each, batch in named.items()
+        ]
         schedules = application.ledger().schedules
-        schedules.add(new_schedule(name, target.name, batch, timetable, late), application.now())
-        times = timetable.next(application.now(), SHOWN_TIMES)
-    show_added(output, name, planned, batch, timetable, late, target.name, times)
+        check_new(name, schedules.all())
+        schedules.add(
+            [new_schedule(each, target.name, batch, timetable, late) for each, batch in named.items()],
+            application.now(),
+        )
+        now = application.now()
+        times = timetable.next(now, SHOWN_TIMES)
+        show_added(output, name, added, timetable, late, target.name, times, now, settings.rate_per_minute)
     return 0
 
 
@@ -198,15 +211,21 @@ def remove(name: Name, ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json:
     from dispatcher.application import Application
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
+    from dispatcher.schedules.adding import called
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
         schedules = application.required_ledger().schedules
-        if not schedules.remove(name, application.now()):
-            known = ", ".join(each.name for each in schedules.all()) or "-"
+        there = schedules.all()
+        removed = [
+            each.name for each in called(name, there) if schedules.remove(each.name, application.now())
+        ]
+        if not removed:
+            known = ", ".join(each.name for each in there) or "-"
             raise UsageError("schedule_unknown", found=name, known=known)
-    output.tell("schedule.removed", schedule=name)
-    output.result({"removed": name})
+    for each in removed:
+        output.tell("schedule.removed", schedule=each)
+    output.result({"removed": name, "schedules": removed})
     return 0
 
 
@@ -224,16 +243,18 @@ def run(
     from dispatcher.cli.session import configure
 
     configuration, output = configure(
-        as_json, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
+        as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )
     with ended_like_ctrl_c(), Application(configuration, output.wording) as application:
         try:
             with application.scheduler(lambda happening: show_happening(output, happening)) as service:
+                log.info("schedule_run_started", extra={"gateway": service.gateway})
                 output.tell("schedule.started", gateway=service.gateway)
                 output.result({"event": "started", "gateway": service.gateway})
                 service.serve(lambda error: _waits(output, error))
         except KeyboardInterrupt:
             pass
+    log.info("schedule_run_ended")
     output.tell("schedule.ended_all")
     output.result({"event": "ended"})
     return 0
@@ -241,8 +262,10 @@ def run(
 
 def _waits(output: Output, error: DispatcherError | None) -> None:
     if error is None:
+        log.info("schedule_run_goes_on")
         output.tell("schedule.goes_on")
         output.result({"event": "goes_on"})
     else:
+        log.warning("schedule_run_waits", extra={"error": error.code})
         output.warn(output.wording("schedule.away", error=output.wording.in_short(error)))
         output.result({"event": "waits", "error": error.code})

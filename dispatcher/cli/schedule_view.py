@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
 from dispatcher.application import Application
 from dispatcher.campaign.forbidden import ForbiddenWords
+from dispatcher.campaign.timing.forecast import CountryForecast
 from dispatcher.cli.campaign_view import state_reason
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_values import plan_values
 from dispatcher.cli.plan_view import show_first_text, show_plan
 from dispatcher.cli.planned import Planned, plan_file
 from dispatcher.cli.preflight_view import show_listed
+from dispatcher.cli.times_view import forecasts, show_times, times_values
 from dispatcher.errors import DispatcherError
 from dispatcher.intake.planning import history_of
 from dispatcher.ledger.schedule_tables import TickState
@@ -25,6 +29,8 @@ from dispatcher.schedules.timetable import Timetable
 from dispatcher.wording import Wording
 
 NEXT = 3
+
+log = logging.getLogger(__name__)
 
 
 def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Planned:
@@ -37,46 +43,79 @@ def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Pl
     )
 
 
+@dataclass(frozen=True)
+class Added:
+    """One schedule of those that were added together, and the plan of today's file."""
+
+    name: str
+    batch: BatchOptions
+    planned: Planned
+
+
 def show_added(
     output: Output,
     name: str,
-    planned: Planned,
-    batch: BatchOptions,
+    added: Sequence[Added],
     timetable: Timetable,
     late_minutes: int,
     gateway: str,
     times: Sequence[datetime],
+    now: datetime,
+    rate_per_minute: int,
 ) -> None:
-    """The plan of today's file, and when the schedule sends."""
-    words, limit, bill = output.wording, batch.request.max_cost, planned.bill
-    show_plan(output, planned.planner, bill)
+    """The plan of today's file, for each reminder, and when the schedule sends."""
+    found = [forecasts(each.planned.planner, now, rate_per_minute) for each in added]
+    for each, countries in zip(added, found, strict=True):
+        _show_plan(output, each, countries)
+    output.say()
+    for each in added:
+        output.tell("schedule.added", schedule=each.name, gateway=gateway)
+    output.tell("schedule.next", times=_times(times, timetable.timezone), timezone=timetable.timezone)
+    _show_limit(output, added)
+    output.tell("schedule.start_it")
+    plans = [
+        {
+            **plan_values(each.planned.planner, each.planned.bill),
+            "forbidden_by_list": dict(each.planned.listed),
+            "times": times_values(each.planned.planner, countries),
+        }
+        for each, countries in zip(added, found, strict=True)
+    ]
+    values = {
+        "schedule": name,
+        "file": str(added[0].batch.request.plan.file),
+        "cron": timetable.cron,
+        "timezone": timetable.timezone,
+        "late_minutes": late_minutes,
+        "gateway": gateway,
+        "max_cost": added[0].batch.request.max_cost,
+        "next": _local(times, timetable.timezone),
+        "plan": plans[0],
+    }
+    if len(added) > 1:
+        named = [{"schedule": each.name, "plan": plan} for each, plan in zip(added, plans, strict=True)]
+        values["reminders"] = named
+    output.result(values)
+
+
+def _show_plan(output: Output, added: Added, countries: list[CountryForecast]) -> None:
+    planned = added.planned
+    show_plan(output, planned.planner, planned.bill)
+    show_times(output, planned.planner, countries)
     if planned.listed:
         output.say()
         show_listed(output, planned.listed)
     show_first_text(output, planned.planner)
-    output.say()
-    output.tell("schedule.added", schedule=name, gateway=gateway)
-    output.tell("schedule.next", times=_times(times, timetable.timezone), timezone=timetable.timezone)
+
+
+def _show_limit(output: Output, added: Sequence[Added]) -> None:
+    words, limit = output.wording, added[0].batch.request.max_cost
     if limit is None:
         output.tell("schedule.no_limit")
-    else:
-        output.tell("schedule.limit", limit=words.money(limit, bill.currency))
-        if bill.estimated_cost > limit:
-            output.warn(words("schedule.above_limit"))
-    output.tell("schedule.start_it")
-    output.result(
-        {
-            "schedule": name,
-            "file": str(batch.request.plan.file),
-            "cron": timetable.cron,
-            "timezone": timetable.timezone,
-            "late_minutes": late_minutes,
-            "gateway": gateway,
-            "max_cost": limit,
-            "next": _local(times, timetable.timezone),
-            "plan": {**plan_values(planned.planner, bill), "forbidden_by_list": dict(planned.listed)},
-        }
-    )
+        return
+    output.tell("schedule.limit", limit=words.money(limit, added[0].planned.bill.currency))
+    if any(each.planned.bill.estimated_cost > limit for each in added):
+        output.warn(words("schedule.above_limit"))
 
 
 def show_schedules(
@@ -110,8 +149,11 @@ def show_schedules(
 
 
 def show_happening(output: Output, happening: Happening) -> None:
-    """One line, or one object with ``--json``, for something that became of a tick."""
+    """One line, or one object with ``--json``, for something that became of a tick; and the log."""
     words, error, facts = output.wording, happening.error, dict(happening.facts)
+    logged = {name: facts.get(name) for name in ("campaign", "rows", "outcome")}
+    logged |= {"schedule": happening.schedule.name, "error": None if error is None else error.code}
+    log.log(logging.INFO if error is None else logging.WARNING, f"schedule_{happening.name}", extra=logged)
     ticks = [] if happening.tick is None else [happening.tick]
     name, timezone = happening.schedule.name, happening.schedule.timezone
     values: dict[str, Any] = {"event": happening.name, "schedule": name}

@@ -21,4 +21,6 @@ def configure(as_json: bool, *, service: bool = False, **flags: Any) -> tuple[Co
     configuration = load(flags)
     settings = configuration.settings
     log_to(sys.stderr, settings.log or ("info" if service else "error"), settings.log_format)
-    return configuration, Output(as_json=as_json, wording=Wording(settings.lang or language_of([])))
+    words = Wording(settings.lang or language_of([]))
+    only_lines = service and settings.log_format == "json"
+    return configuration, Output(as_json=as_json, wording=words, only_lines=only_lines)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -10,6 +11,7 @@ import typer
 from dispatcher.cli import options as o
 
 if TYPE_CHECKING:
+    from collections.abc import Mapping
     from datetime import datetime
 
     from dispatcher.cli.output import Output
@@ -17,6 +19,8 @@ if TYPE_CHECKING:
     from dispatcher.ledger import CampaignView, Ledger
     from dispatcher.settings import Configuration
     from dispatcher.watch.orders import Orders
+
+log = logging.getLogger(__name__)
 
 Folder = Annotated[Path, typer.Argument(metavar="FOLDER", help="The folder into which files are dropped.")]
 Settle = Annotated[
@@ -93,6 +97,7 @@ def watch(
 
     configuration, output = configure(
         as_json,
+        service=True,
         gateway=gateway,
         ledger=ledger,
         lang=lang,
@@ -188,13 +193,15 @@ def _orders(configuration: Configuration, flags: Any, preflight: str, *, approva
 
 
 class _Told:
-    """Prints what happens: a line for people, an object a line for scripts."""
+    """Tells what happens: a line for people, an object a line for scripts, and the log."""
 
     def __init__(self, output: Output) -> None:
         self._output = output
 
     def __call__(self, event: str, error: DispatcherError | None = None, **facts: Any) -> None:
         values = {"event": event, **facts}
+        level = logging.INFO if error is None else logging.WARNING
+        log.log(level, f"watch_{event}", extra=_logged(facts, error))
         if error is not None:
             values["error"] = error.code
             facts["error"] = self._output.wording.in_short(error)
@@ -207,3 +214,9 @@ class _Told:
             self("goes_on")
         else:
             self("waits", error=error)
+
+
+def _logged(facts: Mapping[str, Any], error: DispatcherError | None) -> dict[str, Any]:
+    """No names of files: people put names of people into them."""
+    named = {name: facts[name] for name in ("campaign", "state", "reason", "rows", "code") if name in facts}
+    return named if error is None else {**named, "error": error.code}

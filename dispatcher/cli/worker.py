@@ -39,7 +39,7 @@ def worker(
     configuration, output = configure(
         as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )
-    teller = _Teller(output, only_lines=configuration.settings.log_format == "json")
+    teller = _Teller(output)
     with ended_like_ctrl_c(), Application(configuration, output.wording) as application:
         try:
             with application.worker() as service:
@@ -52,19 +52,14 @@ def worker(
 
 
 class _Teller:
-    """Tells the log, whoever reads ``--json``, and people.
+    """Tells the log, whoever reads ``--json``, and people."""
 
-    With ``only_lines`` standard error is for a program that reads the log, and holds nothing else.
-    """
-
-    def __init__(self, output: Output, *, only_lines: bool) -> None:
+    def __init__(self, output: Output) -> None:
         self._output = output
-        self._only_lines = only_lines
 
     def event(self, name: str, **values: str) -> None:
         log.info(f"worker_{name}", extra=values)
-        if not (self._only_lines and self._output.as_json):
-            self._output.tell(f"worker.{name}", **values)
+        self._output.tell(f"worker.{name}", **values)
         self._output.result({"event": name, **values})
 
     def waits(self, error: DispatcherError | None) -> None:
@@ -73,7 +68,6 @@ class _Teller:
             self.event("goes_on")
             return
         log.warning("worker_waits", extra={"error": error.code})
-        if not self._only_lines:
-            words = self._output.wording
-            self._output.warn(words("worker.waits", error=words.in_short(error)))
+        words = self._output.wording
+        self._output.warn(words("worker.waits", error=words.in_short(error)))
         self._output.result({"event": "waits", "error": error.code})

@@ -67,16 +67,22 @@ class Schedules:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def add(self, new: NewSchedule, now: datetime) -> int:
-        """Add one; its first tick is the first after ``now``.  UsageError when the name is taken."""
-        values = {**asdict(new), "watched_until": now, "created_at": now}
+    def add(self, new: Sequence[NewSchedule], now: datetime) -> None:
+        """Add them, all or none; their first tick is the first after ``now``.  UsageError when a name is taken."""
         with self._database.write() as connection:
-            statement = insert_into(connection, schedules).values(values).on_conflict_do_nothing()
-            schedule_id = connection.execute(statement.returning(schedules.c.id)).scalar()
-            if schedule_id is None:
-                raise UsageError("schedule_exists", found=new.name)
-            note(connection, "schedule_added", now, schedule=new.name, gateway=new.gateway, cron=new.cron)
-        return int(schedule_id)
+            for each in new:
+                values = {**asdict(each), "watched_until": now, "created_at": now}
+                statement = insert_into(connection, schedules).values(values).on_conflict_do_nothing()
+                if connection.execute(statement.returning(schedules.c.id)).scalar() is None:
+                    raise UsageError("schedule_exists", found=each.name)
+                note(
+                    connection,
+                    "schedule_added",
+                    now,
+                    schedule=each.name,
+                    gateway=each.gateway,
+                    cron=each.cron,
+                )
 
     def remove(self, name: str, now: datetime) -> bool:
         """Remove one with its ticks; what they began stays as it is.  False when there is none of that name."""

@@ -22,7 +22,9 @@ from dispatcher.intake.requests import LaunchRequest
 
 @dataclass(frozen=True)
 class BatchOptions:
-    """How each tick is launched.  ``no_limit``: somebody said that no limit on the cost is meant."""
+    """How each tick is launched.  ``no_limit``: somebody said that no limit on the cost is meant; ``group``: by which
+    the reminders of one file are removed together.
+    """
 
     request: LaunchRequest
     prices: Path | None = None
@@ -30,6 +32,7 @@ class BatchOptions:
     bundles: Mapping[str, int] | None = None
     wallet: Decimal | None = None
     no_limit: bool = False
+    group: str | None = None
 
     @property
     def funds(self) -> Funds:

@@ -34,16 +34,16 @@ class Unattended:
         return self._may_go_on()
 
     def planned(self, planner: Planner, bill: Bill) -> None:
-        log.info("planned %s rows", planner.summary.rows)
+        log.info("planned", extra={"rows": planner.summary.rows})
 
     def warn(self, name: str) -> None:
-        log.warning("%s", name)
+        log.warning(name)
 
     def silence(self, gateway: str, seconds: float) -> None:
-        log.warning("%s has not answered for %.0f s", gateway, seconds)
+        log.warning("gateway_silent", extra={"gateway": gateway})
 
     def listed(self, rows: Mapping[str, int]) -> None:
-        log.warning("%s rows hold a word of the list", sum(rows.values()))
+        log.warning("forbidden_by_list", extra={"rows": sum(rows.values())})
 
     def going_on(self, campaign: CampaignView) -> None: ...
 

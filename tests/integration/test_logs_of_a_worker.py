@@ -1,11 +1,14 @@
-"""What a real worker logs: JSON lines that say what happened to which campaign, and nothing of anybody."""
+"""What a real worker, watcher and scheduler log: JSON lines that say what happened to which campaign, and nothing of anybody."""
 
 from __future__ import annotations
 
 import json
 import signal
+import sys
 from collections.abc import Callable
 from typing import Any
+
+import pytest
 
 from dispatcher.gateway.simulator import Fault, Faults
 from tests.integration.processes import TOKEN, Cli, GatewayOutside, people, write_rows
@@ -38,3 +41,27 @@ def test_a_worker_logs_json_and_nothing_of_anybody(cli: Cli, gateways: Callable[
     numbers, texts = zip(*rows, strict=True)
     for secret in (TOKEN, *(number[1:] for number in numbers), *set(texts)):
         assert secret not in ended.err + ended.out
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there a child cannot be ended politely")
+@pytest.mark.parametrize(
+    ("command", "first", "last"),
+    [
+        (("schedule", "run"), "schedule_run_started", "schedule_run_ended"),
+        (("watch", "desk"), "watch_started", "watch_ended"),
+    ],
+)
+def test_every_service_logs_what_happens_without_being_asked(
+    cli: Cli, gateway: GatewayOutside, command: tuple[str, str], first: str, last: str
+) -> None:
+    (cli.folder / "desk").mkdir()
+    running = cli.start(*command, "--json", DISPATCHER_LOG_FORMAT="json")
+    ended = running.when(lambda: first in running.said).signal(signal.SIGTERM).ended()
+    assert ended.code == 0
+    logged = [json.loads(line)["event"] for line in ended.err.splitlines()]
+    assert (logged[0], logged[-1]) == (first, last)
+    assert [line["event"] for line in ended.lines][-1] == "ended"
+    in_words = cli.start(*command)
+    ended = in_words.when(lambda: first in in_words.said).signal(signal.SIGTERM).ended()
+    assert first in ended.err
+    assert not ended.out.startswith("{")

@@ -94,7 +94,7 @@ class Clinic:
         )
         batch = BatchOptions(LaunchRequest(plan=plan, **request), no_limit="max_cost" not in request)
         new = new_schedule("clinic", self.house.gateway, batch, DAILY, 60)
-        self.ledger.schedules.add(new, self.clock.now())
+        self.ledger.schedules.add([new], self.clock.now())
         (schedule,) = self.ledger.schedules.all()
         return schedule
 
@@ -477,7 +477,11 @@ def test_add_list_remove(cli: Cli, gateway: GatewayOutside) -> None:
     unknown = cli.json("schedule", "remove", "klinik")
     assert (unknown["code"], unknown["error"]["code"]) == (2, "schedule_unknown")
     assert "clinic" in unknown["error"]["expected"]
-    assert cli.json("schedule", "remove", "clinic") == {"removed": "clinic", "code": 0}
+    assert cli.json("schedule", "remove", "clinic") == {
+        "removed": "clinic",
+        "schedules": ["clinic"],
+        "code": 0,
+    }
     assert cli.json("schedule", "list")["schedules"] == []
 
 
@@ -493,6 +497,32 @@ def test_reminders_are_planned_again_at_each_tick(cli: Cli, gateway: GatewayOuts
     assert timing.offset is not None
     assert timing.offset.length == DAY
     assert to_json(from_json("clinic", schedule.options)) == schedule.options
+
+
+def test_every_reminder_is_kept_and_removed_with_the_others(cli: Cli, gateway: GatewayOutside) -> None:
+    day = f"{datetime.now(UTC) + 5 * DAY:%Y-%m-%d}"
+    (cli.folder / "clinic.csv").write_text(f"phone,text,appointment\n+393123400001,Hello.,{day} 10:00\n")
+    flags = ("--file", "clinic.csv", "--cron", "0 18 * * *", "--no-limit", "--date-column", "appointment")
+    offsets = ("--remind-before", "2h", "--remind-before", "3d", "--remind-before", "24h")
+    added = cli.json("schedule", "add", "clinic", *flags, *offsets)
+    names = ["clinic.3d", "clinic.24h", "clinic.2h"]
+    assert (added["code"], [each["schedule"] for each in added["reminders"]]) == (0, names)
+    offset = [each["plan"]["times"]["remind_before"] for each in added["reminders"]]
+    assert offset == ["3d", "24h", "2h"]
+    with opened(cli) as ledger:
+        kept = {each.name: from_json(each.name, each.options) for each in ledger.schedules.all()}
+    timings = {name: batch.request.plan.options.timing for name, batch in kept.items()}
+    assert {name: (t.remind_before, t.useless_at) for name, t in timings.items() if t is not None} == {
+        "clinic.3d": ("3d", "24h"),
+        "clinic.24h": ("24h", "2h"),
+        "clinic.2h": ("2h", None),
+    }
+    for taken in ("clinic", "clinic.2h"):
+        twice = cli.json("schedule", "add", taken, *flags, "--remind-before", "1h")
+        assert (twice["code"], twice["error"]["code"]) == (2, "schedule_exists")
+    removed = cli.json("schedule", "remove", "clinic")
+    assert sorted(removed["schedules"]) == sorted(names)
+    assert cli.json("schedule", "list")["schedules"] == []
 
 
 @pytest.mark.parametrize(

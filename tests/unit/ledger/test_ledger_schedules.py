@@ -34,7 +34,7 @@ SEEN = AT + timedelta(minutes=1)
 
 
 def added(ledger: Ledger, **other: Any) -> Schedule:
-    ledger.schedules.add(replace(NEW, **other), START)
+    ledger.schedules.add([replace(NEW, **other)], START)
     return next(each for each in ledger.schedules.all() if each.name == other.get("name", NEW.name))
 
 
@@ -55,7 +55,7 @@ def test_what_was_added_is_there(ledger: Ledger) -> None:
 def test_a_name_is_taken_once(ledger: Ledger) -> None:
     first = added(ledger)
     with pytest.raises(UsageError) as caught:
-        ledger.schedules.add(replace(NEW, file="/other.csv"), START)
+        ledger.schedules.add([replace(NEW, file="/other.csv")], START)
     assert (caught.value.code, caught.value.found) == ("schedule_exists", "clinic")
     assert ledger.schedules.all() == [first]
 

@@ -79,7 +79,7 @@ def test_whatever_the_stops_and_starts_each_tick_is_fired_at_most_once_and_in_or
         new = NewSchedule(
             name="s", gateway="g", file="f", cron=cron, timezone=zone, late_minutes=late, options={}
         )
-        ledger.schedules.add(new, start)
+        ledger.schedules.add([new], start)
         (first,) = ledger.schedules.all()
         read: dict[int, Schedule] = {0: first, 1: first}
         now, fired, missed = start, [], 0
