@@ -167,6 +167,7 @@ def _decide(verb: str, campaign_id: int, ledger_url: str | None, lang: str | Non
 
 def _orders(configuration: Configuration, flags: Any, preflight: str, *, approval: bool) -> Orders:
     """What ``watch`` was started with, and which of it ``campaign.toml`` must leave as it is."""
+    from dispatcher.campaign.timing.windows import marketing_windows
     from dispatcher.cli.inputs import plan_requests
     from dispatcher.sending.preflight import PreflightChoice
     from dispatcher.settings import Origin
@@ -180,7 +181,6 @@ def _orders(configuration: Configuration, flags: Any, preflight: str, *, approva
         "columns.phone": flags.phone_column,
         "columns.message": flags.message_column,
         "columns.sender": flags.sender_column,
-        "windows": flags.timing.marketing or None,
         "region": configuration.origin("default_region") is not Origin.DEFAULT or None,
     }
     return Orders(
@@ -189,6 +189,7 @@ def _orders(configuration: Configuration, flags: Any, preflight: str, *, approva
         max_cost=configuration.settings.max_cost,
         approval=approval,
         fixed=frozenset(name for name, value in named.items() if value is not None),
+        marketing=marketing_windows(configuration.settings.windows).text,
     )
 
 

@@ -19,8 +19,10 @@ from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import known_region
 from dispatcher.campaign.prices import parse_money
 from dispatcher.campaign.senders import sender_problem
+from dispatcher.campaign.timing.narrowing import narrowed
 from dispatcher.campaign.timing.options import TimingOptions
-from dispatcher.campaign.timing.windows import parse_windows
+from dispatcher.campaign.timing.windows import MARKETING as MARKETING_HOURS
+from dispatcher.campaign.timing.windows import parse_windows, read_back
 from dispatcher.errors import UsageError
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.sending.preflight import Mode, PreflightChoice
@@ -28,15 +30,18 @@ from dispatcher.watch.names import SETTINGS_FILE
 
 KEYS = ("sender", "message", "columns", "region", "locale", "preflight", "max_cost", "approval", "windows")
 COLUMNS = ("phone", "message", "sender")
+MARKETING = "marketing"
 DEFAULT_ZONE = "UTC"
 LARGEST = 100_000  # bytes
+WINDOWS_EXAMPLE = "IT 09:00-13:00,15:00-20:00 mon-fri; * 09:00-20:00"
 _STRICTNESS = (Mode.NONE, Mode.SAMPLE, Mode.AUTO, Mode.ALL)
 
 
 @dataclass(frozen=True)
 class Orders:
     """How a file is sent.  ``plan`` names no file yet; ``fixed`` are the keys (``columns.phone`` …) that ``watch``
-    itself was given, which ``campaign.toml`` may repeat and not change.
+    itself was given, which ``campaign.toml`` may repeat and not change; ``marketing``: the hours that are meant by this
+    word as ``windows``.
     """
 
     plan: PlanRequest
@@ -44,6 +49,7 @@ class Orders:
     max_cost: Decimal | None = None
     approval: bool = False
     fixed: frozenset[str] = frozenset()
+    marketing: str = MARKETING_HOURS
 
 
 def read_orders(folder: Path, given: Orders) -> Orders:
@@ -136,12 +142,22 @@ class _Reader:
         return replace(given, options=options, locale=locale)
 
     def _windows(self, value: Any) -> str:
+        """Those that hold already, made narrower; ``marketing`` among the parts stands for the hours of advertising."""
         timing = self.given.plan.options.timing
+        holds = None if timing is None else timing.windows
+        parts = [part.strip() for part in str(value).split(";") if part.strip()]
+        own = [part for part in parts if part.casefold() != MARKETING]
         try:
-            text = parse_windows(str(value)).text
+            asked = [self.given.marketing] if len(own) < len(parts) else []
+            asked += [parse_windows("; ".join(own)).text] if own else []
         except UsageError as error:
-            self._refuse("windows", error.found or "", "IT 09:00-13:00,15:00-20:00 mon-fri; * 09:00-20:00")
-        return self._own("windows", text, None if timing is None else timing.windows)
+            self._refuse("windows", error.found or "", WINDOWS_EXAMPLE)
+        for text in asked:
+            found = read_back(text) if holds is None else narrowed(read_back(holds), read_back(text))
+            if isinstance(found, str):
+                self._loosens("windows", found, holds or "")
+            holds = found.text
+        return holds if asked and holds else self._refuse("windows", str(value), WINDOWS_EXAMPLE)
 
     def _columns(self, table: Any) -> dict[str, str]:
         if not isinstance(table, dict):

@@ -1,4 +1,4 @@
-"""What a real worker, watcher and scheduler log: JSON lines that say what happened to which campaign, and nothing of anybody."""
+"""What real services log: JSON lines that say what happened to which campaign, and nothing of anybody."""
 
 from __future__ import annotations
 

@@ -11,13 +11,13 @@ from __future__ import annotations
 import datetime as dt
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import pairwise
 
 from dispatcher.errors import UsageError
 
 ANY = "*"
-_DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
+DAYS = ("mon", "tue", "wed", "thu", "fri", "sat", "sun")
 _SPAN = re.compile(r"(\d{1,2}):(\d{2})-(\d{1,2}):(\d{2})")
 _COUNTRY = re.compile(r"[A-Z]{2}|\*")
 _MINUTES = 24 * 60
@@ -28,11 +28,15 @@ MARKETING = "IT 08:00-22:00 mon-sat; ES 09:00-21:00 mon-sat; * 09:00-20:00 mon-s
 
 @dataclass(frozen=True)
 class Window:
-    """Spans in minutes of the day (an end beyond 1440 is on the next day), on ``days`` (Monday 0)."""
+    """Spans in minutes of the day (an end beyond 1440 is on the next day), on ``days`` (Monday 0).
+
+    ``names_days``: they were written, and are not all days for want of a word.
+    """
 
     spans: tuple[tuple[int, int], ...]
     days: frozenset[int]
     on_holidays: bool = False
+    names_days: bool = field(default=True, compare=False)
 
     def of(self, day: dt.date) -> tuple[tuple[dt.datetime, dt.datetime], ...]:
         """When it is open that begins on ``day``, by the clock on the wall."""
@@ -90,13 +94,13 @@ def _window(part: str, words: list[str]) -> Window:
     spans = tuple(sorted(_span(part, text) for text in words[0].split(",")))
     if any(end > begin for (_, end), (begin, _) in pairwise(spans)):
         raise UsageError("timing_windows", found=part)
-    days, on_holidays = frozenset(range(7)), False
+    days, on_holidays, names_days = frozenset(range(7)), False, False
     for word in words[1:]:
         if word.casefold() == "+holidays":
             on_holidays = True
         else:
-            days = frozenset(day for piece in word.split(",") for day in _days(part, piece))
-    return Window(spans, days, on_holidays)
+            days, names_days = frozenset(day for piece in word.split(",") for day in _days(part, piece)), True
+    return Window(spans, days, on_holidays, names_days)
 
 
 def _span(part: str, text: str) -> tuple[int, int]:
@@ -112,7 +116,7 @@ def _span(part: str, text: str) -> tuple[int, int]:
 
 def _days(part: str, text: str) -> list[int]:
     first, _, last = text.casefold().partition("-")
-    if first not in _DAYS or (last or first) not in _DAYS:
+    if first not in DAYS or (last or first) not in DAYS:
         raise UsageError("timing_windows", found=part)
-    start, end = _DAYS.index(first), _DAYS.index(last or first)
+    start, end = DAYS.index(first), DAYS.index(last or first)
     return [day % 7 for day in range(start, (end if end >= start else end + 7) + 1)]
