@@ -14,6 +14,7 @@ from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
     from dispatcher.intake.requests import Landing
+    from dispatcher.report.bill import CampaignBill
 
 C = CampaignState
 _SHOWN_ROWS = 10
@@ -91,9 +92,14 @@ def show_campaigns(output: Output, campaigns: Sequence[CampaignView]) -> None:
 
 
 def show_campaign(
-    output: Output, ledger: Ledger, campaign: CampaignView, counts: dict[RowState, int]
+    output: Output,
+    ledger: Ledger,
+    campaign: CampaignView,
+    counts: dict[RowState, int],
+    bill: CampaignBill,
 ) -> None:
     """One campaign in full."""
+    from dispatcher.cli.bill_view import show_bill
     from dispatcher.report.reasons import SHOWN_TEXT, reason_text
 
     words = output.wording
@@ -101,7 +107,7 @@ def show_campaign(
     if campaign.state_reason:
         output.tell("status.reason", reason=state_reason(words, campaign.state_reason))
     show_counts(output, counts)
-    show_cost(output, campaign, counts)
+    show_bill(output, bill)
     problems = ledger.queries.problems(campaign.id, _SHOWN_ROWS)
     texts = ledger.queries.texts(campaign.id, [row.row for row in problems if row.reason in SHOWN_TEXT])
     for row in problems:

@@ -27,9 +27,11 @@ def status(
 ) -> int:
     """Exit code 0 for the list; with an ID the code that `run` would give for the campaign's state."""
     from dispatcher.application import Application
+    from dispatcher.cli.bill_view import bill_values
     from dispatcher.cli.campaign_view import campaign_values, show_campaign, show_campaigns
     from dispatcher.cli.exits import campaign_exit
     from dispatcher.cli.session import configure
+    from dispatcher.report.bill import bill_of
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
@@ -45,8 +47,9 @@ def status(
         assert opened is not None
         view = opened.queries.campaign(campaign)
         counts = opened.queries.counts(campaign)
-        show_campaign(output, opened, view, counts)
-        output.result(campaign_values(view, counts))
+        bill = bill_of(opened, view)
+        show_campaign(output, opened, view, counts, bill)
+        output.result({**campaign_values(view, counts), "bill": bill_values(bill)})
         return campaign_exit(view.state, view.state_reason, counts)
 
 

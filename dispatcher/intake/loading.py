@@ -181,6 +181,9 @@ def load_campaign(
         ),
         now=now,
     )
+    ledger.forecasts.tell_bundles(
+        campaign_id, {name: route.bundle_parts for name, route in bill.routes.items()}, now
+    )
     return campaign_id
 
 

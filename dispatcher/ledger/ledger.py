@@ -14,10 +14,12 @@ from sqlalchemy import select
 
 from dispatcher.errors import Unreachable
 from dispatcher.ledger.agreement import Agreement
+from dispatcher.ledger.bills import Bills
 from dispatcher.ledger.campaigns import Campaigns
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
 from dispatcher.ledger.dry_runs import DryRuns
+from dispatcher.ledger.forecasts import Forecasts
 from dispatcher.ledger.halts import Halts
 from dispatcher.ledger.journal import Events
 from dispatcher.ledger.leader import Leader
@@ -61,6 +63,8 @@ class Ledger:
         self.events = Events(database)
         self.memory = Memory(database)
         self.queries = Queries(database)
+        self.bills = Bills(database)
+        self.forecasts = Forecasts(database)
         self.watched = Watched(database)
 
     @classmethod

@@ -54,6 +54,7 @@ class DistinctText:
     rows: int
     parts: int
     encoding: int | None
+    one_country: bool = True  # whether all these rows go to the same one
 
 
 class Screenings:
@@ -130,8 +131,9 @@ class Screenings:
         first, n = func.min(rows.c.row).label("first_row"), func.count().label("n")
         # the same text has the same parts and encoding in every row
         parts, encoding = func.min(rows.c.parts).label("parts"), func.min(rows.c.encoding).label("encoding")
+        one = (func.min(rows.c.country) == func.max(rows.c.country)).label("one_country")
         query = (
-            select(rows.c.route, rows.c.sender, rows.c.text, first, n, parts, encoding)
+            select(rows.c.route, rows.c.sender, rows.c.text, first, n, parts, encoding, one)
             .where(rows.c.campaign_id == campaign_id, is_ready())
             .group_by(rows.c.route, rows.c.sender, rows.c.text)
             .order_by(first)
@@ -146,6 +148,7 @@ class Screenings:
                     rows=t.n,
                     parts=t.parts,
                     encoding=t.encoding,
+                    one_country=bool(t.one_country),
                 )
 
     def rows_with(

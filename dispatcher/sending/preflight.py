@@ -126,6 +126,8 @@ class Preflight:
         finally:
             await self._screener.keep()
         self.result.forbidden = sorted(set(self.result.forbidden))
+        now, tell = self._services.clock.now(), self._ledger.forecasts.tell_dry_runs
+        await self._services.ledger(tell, self._campaign.id, self.result.prices.routes, now)
         return self.result
 
     async def _first_alone(self, texts: Sequence[DistinctText]) -> Sequence[DistinctText]:
@@ -211,6 +213,8 @@ class Preflight:
             seen = remembered.get(key_of(text))
             if seen is not None and seen.outcome == Reason.FORBIDDEN_TEXT:
                 await self._screener.forbid(text)
+            elif seen is not None:
+                self.result.prices.add(text, seen.price)
         return [text for text in texts if key_of(text) not in remembered]
 
     async def _remembered(self, texts: Iterable[DistinctText]) -> dict[Key, Screening]:

@@ -20,6 +20,7 @@ from dispatcher.ledger import (
     Screening,
 )
 from dispatcher.sending.folded import Folded
+from dispatcher.sending.foretelling import DryRunPrices
 from dispatcher.sending.guards import REFUSALS_IN_A_ROW, REFUSALS_OF_LAST, halt_of, stop_campaign
 from dispatcher.sending.prices import Prices
 from dispatcher.sending.selection import Key, key_of
@@ -79,6 +80,7 @@ class PreflightResult:
     forbidden: list[int] = field(default_factory=list)
     refused: int = 0
     disagreements: list[Disagreement] = field(default_factory=list)
+    prices: DryRunPrices = field(default_factory=DryRunPrices)
 
 
 class Screener:
@@ -206,6 +208,7 @@ class Screener:
                 row, text.route, verdict.message.recipient or "", text.parts, verdict.message
             )
             self.passed.add(key_of(text))
+            self._result.prices.add(text, verdict.message.total_price)
             self._compare(text, row, verdict.message)
         else:
             self._result.refused += 1
