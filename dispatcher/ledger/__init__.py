@@ -3,6 +3,7 @@
 from dispatcher.ledger.deliveries import Recorded
 from dispatcher.ledger.halts import Stop
 from dispatcher.ledger.journal import Event
+from dispatcher.ledger.learnt import Learnt
 from dispatcher.ledger.ledger import Ledger
 from dispatcher.ledger.optouts import OptOut
 from dispatcher.ledger.pace import Reservation, SqlitePace
@@ -53,6 +54,7 @@ __all__ = [
     "Event",
     "Found",
     "InDoubt",
+    "Learnt",
     "Ledger",
     "NewCampaign",
     "NotSent",

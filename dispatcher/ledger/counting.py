@@ -9,6 +9,7 @@ from decimal import Decimal
 
 from sqlalchemy import Connection, bindparam, update
 
+from dispatcher.ledger.learnt import Charge, learn
 from dispatcher.ledger.schema import campaign_counts, campaigns
 from dispatcher.ledger.states import SENT, RowState
 
@@ -53,9 +54,13 @@ class Counted:
 
 
 class Tally:
-    """Changes of one transaction, written once at its end."""
+    """Changes of one transaction, written once at its end.
 
-    def __init__(self) -> None:
+    ``charges`` are shared by the tallies of one transaction that changes several campaigns.
+    """
+
+    def __init__(self, charges: Counter[Charge] | None = None) -> None:
+        self.charges: Counter[Charge] = Counter() if charges is None else charges
         self.n: Counter[RowState] = Counter()
         self.parts: Counter[RowState] = Counter()
         self.committed = self.actual = _ZERO
@@ -78,6 +83,11 @@ class Tally:
         self.parts[old] -= parts
         self.parts[new] += parts
 
+    def charge(self, charge: Charge | None) -> None:
+        """One message was charged."""
+        if charge is not None:
+            self.charges[charge] += 1
+
     def write(self, connection: Connection, campaign_id: int, now: datetime) -> None:
         """Apply the changes; nothing to apply is no statement."""
         changes = [
@@ -93,3 +103,5 @@ class Tally:
             connection.execute(
                 _SUM, {"of_campaign": campaign_id, "at": now, **dict(zip(names, sums, strict=True))}
             )
+        learn(connection, self.charges, now)
+        self.charges.clear()

@@ -21,8 +21,10 @@ from dispatcher.ledger.deliveries import Deliveries
 from dispatcher.ledger.dry_runs import DryRuns
 from dispatcher.ledger.forecasts import Forecasts
 from dispatcher.ledger.halts import Halts
+from dispatcher.ledger.inbox import Inbox
 from dispatcher.ledger.journal import Events
 from dispatcher.ledger.leader import Leader
+from dispatcher.ledger.learnt import LearntPrices
 from dispatcher.ledger.loading import Loading
 from dispatcher.ledger.memory import Memory
 from dispatcher.ledger.migrations import migrate, version_of
@@ -54,6 +56,8 @@ class Ledger:
         self.campaigns = Campaigns(database)
         self.rows = Rows(database)
         self.deliveries = Deliveries(database)
+        self.inbox = Inbox(database)
+        self.learnt = LearntPrices(database)
         self.screenings = Screenings(database)
         self.dry_runs = DryRuns(database)
         self.opt_outs = OptOuts(database)

@@ -88,9 +88,10 @@ def _version_5(connection: Connection) -> None:
 
 _INBOX_6 = """
 CREATE TABLE inbox (
-    id {number}, gateway TEXT NOT NULL, message_id TEXT NOT NULL, campaign_id INTEGER, "row" INTEGER,
-    state SMALLINT NOT NULL, delivered_at BIGINT, actual_cost BIGINT, error_code TEXT, error_detail TEXT,
-    received_at BIGINT NOT NULL, CONSTRAINT one_report_per_state UNIQUE (gateway, message_id, state)
+    id {number}, gateway TEXT NOT NULL, message_id TEXT NOT NULL, campaign_id INTEGER NOT NULL, "row" INTEGER NOT NULL,
+    state SMALLINT NOT NULL, proves BOOLEAN NOT NULL, sent_at BIGINT, delivered_at BIGINT, actual_cost BIGINT,
+    parts SMALLINT, encoding SMALLINT, error_code TEXT, error_detail TEXT, received_at BIGINT NOT NULL,
+    CONSTRAINT one_report_per_state UNIQUE (gateway, message_id, state)
 )"""
 # parts that were paid for, by what one cost: enough for a median and a range, and no row of anybody
 _LEARNT_6 = """

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
@@ -206,6 +206,8 @@ class Accepted:
     sent_at: datetime
     actual_cost: Decimal | None = None
     echoed: bool = True
+    parts: int | None = None  # as the gateway counted, and in which encoding
+    encoding: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -262,6 +264,8 @@ class Found:
     message_id: str
     sent_at: datetime
     actual_cost: Decimal | None = None
+    parts: int | None = None
+    encoding: int | None = None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -288,7 +292,8 @@ class DeliveryReport:
 
     ``state``: None when it only proves acceptance, else one of DELIVERED, UNDELIVERABLE, EXPIRED, REJECTED.
     ``campaign_id``, ``row`` and ``token``: what the message carries of its row key, when it does.
-    ``parts`` and ``encoding`` (its number) are the gateway's own count.
+    ``parts`` and ``encoding`` (its number) are the gateway's own count.  ``is_to`` is asked with the recipient of
+    the row: whether the message may be to that number; None does not ask.  ``text``: as the gateway tells it.
     """
 
     message_id: str
@@ -304,3 +309,5 @@ class DeliveryReport:
     token: str | None = None
     parts: int | None = None
     encoding: int | None = None
+    is_to: Callable[[str], bool] | None = field(default=None, compare=False, repr=False)
+    text: str | None = field(default=None, repr=False)

@@ -71,6 +71,8 @@ def _found(row: Row[Any], found: Found, now: datetime) -> Decision:
         message_id=found.message_id,
         sent_at=found.sent_at,
         actual_cost=found.actual_cost,
+        parts=found.parts,
+        encoding=found.encoding,
     )
     return decide(row, answer, False, now)
 

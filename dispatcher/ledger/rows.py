@@ -17,6 +17,7 @@ from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.claiming import claim_rows
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.deliveries import match_waiting
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import (
     Accepted,
@@ -86,6 +87,7 @@ class Rows:
             ahead = self._database.ahead(connection, now)
             now += ahead
             moved, ignored = settle_rows(connection, campaign, settlements, tally, now)
+            match_waiting(connection, campaign, {each.row for each in settlements}, tally, now)
             claim = claim_rows(connection, campaign, request.later(ahead), tally) if request else None
             tally.write(connection, campaign_id, now)
         return Settled(moved=moved, ignored=ignored, state=campaign.state, claim=claim)
@@ -171,6 +173,7 @@ class Rows:
             if decision is None:
                 return False
             write_decisions(connection, campaign, [(current[0], decision)], tally)
+            match_waiting(connection, campaign, [row], tally, now)
             tally.write(connection, campaign_id, now)
         return True
 

@@ -19,6 +19,7 @@ from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.counting import Counted, Tally
 from dispatcher.ledger.each import move_each
 from dispatcher.ledger.journal import note
+from dispatcher.ledger.learnt import charge_of
 from dispatcher.ledger.records import Accepted, NotSent, Refused, Settlement
 from dispatcher.ledger.schema import rows
 from dispatcher.ledger.states import SENT, CampaignState, RowState
@@ -26,6 +27,7 @@ from dispatcher.ledger.values import rounded
 
 R = RowState
 DETAIL_LENGTH = 500
+MOST_PARTS = 32_000  # what a small integer holds
 MOST_MONEY = 1_000_000  # whole units: the sum of millions of rows' micro-units has to fit into 64 bits
 CLAIM_EXPIRED = "claim_expired"
 """Detail of a doubt about a claim whose owner has not spoken: if it lives, its request may still leave."""
@@ -33,7 +35,7 @@ FACTS = tuple(
     rows.c[name]
     for name in (
         *("row", "state", "attempt_token", "message_id", "parts", "reserve_cost", "actual_cost", "attempts"),
-        "error_detail",
+        *("error_detail", "route", "country", "encoding", "actual_parts", "actual_encoding"),
     )
 )
 """What of a row a decision looks at."""
@@ -86,7 +88,8 @@ def decide(current: Row[Any] | None, settlement: Settlement, id_is_taken: bool, 
 
 def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool, now: datetime) -> Decision:
     if current.message_id == answer.message_id and current.state in SENT:
-        return Decision()  # told twice: by the answer and by a callback, say
+        # told twice: by the answer and by a callback, say; what the first of them did not know is learnt
+        return Decision(None, news_of(current, answer.actual_cost, answer.parts, answer.encoding))
     if id_is_taken:
         doubt = doubtful(now, None, "message_id_taken") if same and current.state is R.SENDING else Decision()
         return replace(doubt, event="message_id_taken")
@@ -96,7 +99,7 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
         "sent_at": answer.sent_at,
         "actual_cost": readable_price(answer.actual_cost),
     }
-    values |= {"echoed": answer.echoed}
+    values |= counted_otherwise(current, answer.parts, answer.encoding) | {"echoed": answer.echoed}
     if not same:
         # so that nobody takes the last attempt's beginning for the time this message was sent
         values |= {"attempts": max(current.attempts, 2)}
@@ -111,6 +114,31 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
     if current.state in SENT and current.message_id is None:
         return Decision(None, values, event="late_success_after_decision")
     return Decision(event="late_success_lost_row")
+
+
+def news_of(
+    current: Row[Any], actual_cost: Decimal | None, parts: int | None, encoding: int | None
+) -> dict[str, Any]:
+    """What a further word on a row's message adds: the first price, its own count of parts, its own encoding.
+
+    Where nothing was paid so far, a price is news too: worldwide ones begin with 0.
+    """
+    price = readable_price(actual_cost)
+    counted = counted_otherwise(current, parts, encoding)
+    values = {name: value for name, value in counted.items() if getattr(current, name) is None}
+    if price is not None and (current.actual_cost is None or (current.actual_cost == 0 and price > 0)):
+        values["actual_cost"] = price
+    return values
+
+
+def counted_otherwise(current: Row[Any], parts: int | None, encoding: int | None) -> dict[str, Any]:
+    """The gateway's count, where it is not what was planned."""
+    values: dict[str, Any] = {}
+    if parts is not None and 0 < parts <= MOST_PARTS and parts != current.parts:
+        values["actual_parts"] = parts
+    if encoding is not None and encoding != current.encoding:
+        values["actual_encoding"] = encoding
+    return values
 
 
 def _refused(answer: Refused, id_is_taken: bool) -> Decision:
@@ -196,6 +224,9 @@ def write_decisions(
             values |= {"reason": None, "error_code": None, "error_detail": None}
         groups[(1, old, new, tuple(sorted(values)))].append({**_key(row), **values})
         actual = values.get("actual_cost", row.actual_cost)
+        if actual is not None and actual != row.actual_cost:
+            parts = values.get("actual_parts", row.actual_parts) or row.parts
+            tally.charge(charge_of(campaign.gateway, row, actual, parts))
         before = Counted(row.state, row.parts, row.reserve_cost, row.actual_cost)
         tally.change(before, Counted(new, row.parts, row.reserve_cost, actual))
         if new is R.READY:

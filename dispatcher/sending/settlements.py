@@ -10,7 +10,16 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.gateway.models import Message, Route
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.gateway.recipients import may_be_same_number
-from dispatcher.ledger import Accepted, ClaimedRow, Found, InDoubt, NotSent, Refused, Settlement
+from dispatcher.ledger import (
+    ENCODING_NUMBERS,
+    Accepted,
+    ClaimedRow,
+    Found,
+    InDoubt,
+    NotSent,
+    Refused,
+    Settlement,
+)
 
 ANOTHER_RECIPIENT = "the answer is about another recipient"
 
@@ -65,6 +74,8 @@ def accepted(row: Attempted, token: str, message: Message, started: datetime) ->
         sent_at=message.sent_at or message.created_at or started,
         actual_cost=actual_cost(Route(row.route), message),
         echoed=message.recipient == row.recipient and message.message == row.text,
+        parts=message.message_count,
+        encoding=ENCODING_NUMBERS.get(message.encoding or ""),
     )
 
 
@@ -74,6 +85,8 @@ def found(route: str, message: Message, otherwise: datetime) -> Found:
         message_id=message.id,
         sent_at=message.sent_at or message.created_at or otherwise,
         actual_cost=actual_cost(Route(route), message),
+        parts=message.message_count,
+        encoding=ENCODING_NUMBERS.get(message.encoding or ""),
     )
 
 
