@@ -22,6 +22,7 @@ from dispatcher.settings import Configuration, GatewayKind, choose_target, maske
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
+    from dispatcher.accounts import AccountDesk
     from dispatcher.campaign.prices import Funds, PriceBook
     from dispatcher.intake.house import House
     from dispatcher.report.campaign import Reporter
@@ -107,6 +108,12 @@ class Application:
         return Reporter(
             ledger, self.wording, self.settings.zone, simulated=frozenset({GatewayKind.SIMULATOR})
         )
+
+    def account(self) -> AccountDesk | None:
+        """Whom to ask about the account behind the chosen gateway; None where its credentials are not set."""
+        from dispatcher.accounts import open_desk
+
+        return open_desk(self, self._stack)
 
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""

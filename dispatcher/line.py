@@ -12,15 +12,14 @@ from typing import TYPE_CHECKING
 
 from dispatcher.errors import UsageError
 from dispatcher.gateway.client import Gateway, GatewayConfig
-from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
 from dispatcher.ledger import Ledger
-from dispatcher.ledger.database import create_file
 from dispatcher.ledger.pace import SqlitePace
 from dispatcher.presence import BEAT_SECONDS, Presence, present
 from dispatcher.sending.pacing import SharedPace, ThreadedPace
 from dispatcher.sending.reconcile import Reconciler, Standing
 from dispatcher.sending.services import LedgerThread, Services, SystemClock
 from dispatcher.settings import GatewayKind, Target, masked
+from dispatcher.simulating import embedded_simulator
 from jobs.pacing import RedisPace
 
 if TYPE_CHECKING:
@@ -96,13 +95,7 @@ def _gateway_config(application: Application, target: Target, stack: ExitStack) 
     """How to call the chosen gateway; starts the embedded simulator when that is the one."""
     url = target.base_url
     if target.kind is GatewayKind.SIMULATOR:
-        if application.distributed:
-            raise UsageError("settings_simulator_shared")
-        create_file(application.folder / "simulator.db")  # it holds numbers and texts: for its owner's eyes
-        config = SimulatorConfig(
-            state=application.folder / "simulator.db", token=target.token.get_secret_value()
-        )
-        url = stack.enter_context(SimulatorThread(config)).url
+        url = embedded_simulator(application, target, stack)
     assert url is not None  # every other kind has one
     return GatewayConfig(
         base_url=url,

@@ -91,6 +91,7 @@ class Settings(BaseSettings):
     callback_secret: SecretStr | None = None
     account_email: str | None = None
     account_key: SecretStr | None = None
+    account_url: str | None = None
     proxy: str | None = None
     ca_file: Path | None = None
     log: Literal["debug", "info", "warning", "error", "critical"] | None = None  # None: see cli/session.py

@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from dispatcher.settings import Configuration
 
 HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
+ACCOUNT_HOSTS = {"production": "https://oauth.openapi.com", "sandbox": "https://test.oauth.openapi.com"}
 
 
 def masked(url: str) -> str:
@@ -72,13 +73,52 @@ def choose_target(configuration: Configuration, *, must_be_named: bool = False) 
     if chosen in HOSTS:
         kind, url = GatewayKind(chosen), HOSTS[chosen]
     else:
-        kind, url = GatewayKind.CUSTOM, _checked_url(chosen)
+        found = _one_spelling(chosen)
+        if found is None:
+            raise UsageError("settings_gateway_unknown", found=masked(chosen))
+        kind, url = GatewayKind.CUSTOM, found
         kind = next((GatewayKind(name) for name, host in HOSTS.items() if host == url), kind)
     if settings.token is None:
         raise UsageError("settings_token_missing", found=chosen)
     if kind is GatewayKind.CUSTOM and not is_loopback(url) and not configuration.chosen_now("gateway"):
         raise UsageError("settings_token_to_stranger", found=url, source=str(configuration.origin("gateway")))
     return Target(kind, url, settings.token)
+
+
+@dataclass(frozen=True)
+class AccountTarget:
+    """Where the account is asked (None: at the embedded simulator's own address), and as whom."""
+
+    base_url: str | None
+    email: str
+    key: SecretStr = field(repr=False)
+
+
+def choose_account(configuration: Configuration) -> AccountTarget | None:
+    """Where the account behind the chosen gateway is asked; None where its credentials are not set.
+
+    The embedded simulator has credentials of its own: real ones never go there.  UsageError for one credential without
+    the other, for an address that is neither https nor loopback, and where a file (not a flag, not the environment)
+    would send them to a stranger's host.
+    """
+    settings, target = configuration.settings, choose_target(configuration)
+    if target.kind is GatewayKind.SIMULATOR:
+        return AccountTarget(None, "simulator", SecretStr("simulator"))
+    email, key = settings.account_email, settings.account_key
+    if email is None and key is None:
+        return None
+    if email is None or key is None:
+        missing = "DISPATCHER_ACCOUNT_EMAIL" if email is None else "DISPATCHER_ACCOUNT_KEY"
+        raise UsageError("settings_account_incomplete", found=missing)
+    named_by = "gateway" if settings.account_url is None else "account_url"
+    url = _one_spelling(settings.account_url or ACCOUNT_HOSTS.get(target.kind) or str(target.base_url))
+    if url is None:
+        raise UsageError("settings_account_url", found=masked(settings.account_url or ""))
+    stranger = url not in ACCOUNT_HOSTS.values() and not is_loopback(url)
+    if stranger and not configuration.chosen_now(named_by):
+        source = str(configuration.origin(named_by))
+        raise UsageError("settings_account_to_stranger", found=url, source=source)
+    return AccountTarget(url, email, key)
 
 
 def is_loopback(url: str) -> bool:
@@ -92,16 +132,19 @@ def is_loopback(url: str) -> bool:
         return False
 
 
-def _checked_url(url: str) -> str:
-    """The base URL in one spelling: campaigns are filed under it, and the guard looks where they are filed."""
+def _one_spelling(url: str) -> str | None:
+    """The base URL in one spelling: campaigns are filed under it, and the guard looks where they are filed.
+
+    None for one that secrets must not go to: neither https nor loopback, or with more than a path.
+    """
     try:
         parts = urlsplit(url)
         usable = bool(parts.hostname) and parts.port != 0
     except ValueError:  # an IPv6 address or a port that is none
-        raise UsageError("settings_gateway_unknown", found=masked(url)) from None
+        return None
     secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
     if not (usable and secure) or parts.query or parts.fragment or parts.username or parts.password:
-        raise UsageError("settings_gateway_unknown", found=masked(url))
+        return None
     host = (parts.hostname or "").removesuffix(".")
     place = f"[{host}]" if ":" in host else host
     if parts.port not in (None, 443 if parts.scheme == "https" else 80):

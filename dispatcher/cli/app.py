@@ -16,6 +16,7 @@ import typer
 
 from dispatcher import __version__
 from dispatcher.cli import (
+    account,
     check,
     operate,
     optouts,
@@ -76,6 +77,7 @@ status.register(app)
 optouts.register(app)
 sms.register(app)
 simulate.register(app)
+account.register(app)
 worker.register(app)
 watch.register(app)
 schedule.register(app)

@@ -6,7 +6,6 @@ the caller's.
 
 from __future__ import annotations
 
-import ssl
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -21,10 +20,10 @@ from pydantic import SecretStr
 from dispatcher import __version__
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
 from dispatcher.gateway.answers import read_date, read_message, read_object
+from dispatcher.gateway.connecting import check_base_url, open_transport
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
-from dispatcher.gateway.transport import MAX_BODY, AiohttpTransport, Timeouts
-from dispatcher.settings import is_loopback, masked
+from dispatcher.gateway.transport import MAX_BODY
 
 _MAX_ANSWER = 1024 * 1024
 _MAX_LISTING = 32 * 1024 * 1024
@@ -89,7 +88,13 @@ class Gateway:
         self._now = now
         # The transport is called without httpx.AsyncClient: its redirects, cookies, environment proxies and
         # request log (which names message ids) are all unwanted here.
-        self._transport = transport or _transport(config)
+        self._transport = transport or open_transport(
+            config.base_url,
+            connections=config.connections,
+            timeout=config.timeout,
+            proxy=config.proxy,
+            ca_file=config.ca_file,
+        )
         self._headers = httpx.Headers(
             {
                 "Authorization": f"Bearer {_checked_token(config.token)}",
@@ -218,47 +223,8 @@ def failure(verdict: Verdict, host: str) -> DispatcherError:
     return Unreachable("gateway_answer_unreadable", host=host, status=verdict.http_status)
 
 
-def check_base_url(url: str) -> None:
-    """Raise UsageError unless ``url`` is https, or http on loopback, with a host and nothing but a path
-    after it.
-    """
-    try:
-        parts = urlsplit(url)
-        host, _ = parts.hostname, parts.port  # an unreadable port raises here
-    except ValueError:
-        raise UsageError("gateway_url_invalid", found=masked(url)) from None
-    if parts.username is not None or parts.password is not None:
-        raise UsageError("gateway_url_invalid", found=masked(url))
-    if not host or parts.query or parts.fragment or not url.isprintable() or " " in url:
-        raise UsageError("gateway_url_invalid", found=url)
-    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
-        raise UsageError("gateway_url_insecure", found=url)
-
-
 def _checked_token(token: SecretStr) -> str:
     value = token.get_secret_value()
     if not value or not value.isascii() or not value.isprintable() or " " in value:
         raise UsageError("gateway_token_malformed")
     return value
-
-
-def _transport(config: GatewayConfig) -> AiohttpTransport:
-    parts = urlsplit(config.base_url)
-    if config.proxy is not None and urlsplit(config.proxy).scheme not in ("http", "https"):
-        raise UsageError("gateway_proxy_invalid", found=urlsplit(config.proxy).scheme)
-    return AiohttpTransport(
-        connections=config.connections,
-        ssl_context=_ssl_context(config.ca_file) if parts.scheme == "https" else None,
-        proxy=None if is_loopback(config.base_url) else config.proxy,
-        timeouts=Timeouts.within(config.timeout),
-    )
-
-
-def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
-    context = httpx.create_ssl_context(trust_env=False)
-    if ca_file is not None:
-        try:
-            context.load_verify_locations(cafile=ca_file)
-        except (OSError, ssl.SSLError):
-            raise UsageError("gateway_ca_file", file=str(ca_file)) from None
-    return context

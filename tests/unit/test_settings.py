@@ -25,6 +25,7 @@ from dispatcher.settings import (
     load,
     masked,
 )
+from dispatcher.target import ACCOUNT_HOSTS, AccountTarget, choose_account
 from dispatcher.wording import Wording
 
 SECRET = "s3cr3t-value"
@@ -470,3 +471,80 @@ def test_services_need_their_gateway_named(gateway: str | None, token: str | Non
 )
 def test_loopback(url: str, loopback: bool) -> None:
     assert is_loopback(url) is loopback
+
+
+# --- where the account's credentials go
+
+
+def of_account(
+    gateway: str = "sandbox",
+    email: str | None = "ann@clinic.example",
+    key: str | None = SECRET,
+    url: str | None = None,
+    **origins: Origin,
+) -> AccountTarget | None:
+    settings = Settings(
+        gateway=gateway,
+        token=SecretStr("t"),
+        account_email=email,
+        account_key=None if key is None else SecretStr(key),
+        account_url=url,
+    )
+    named = {"gateway": Origin.FLAG, "account_url": Origin.ENVIRONMENT, **origins}
+    return choose_account(Configuration(settings, named))
+
+
+@pytest.mark.parametrize(
+    ("gateway", "url", "asked"),
+    [
+        ("sandbox", None, ACCOUNT_HOSTS["sandbox"]),
+        ("production", None, ACCOUNT_HOSTS["production"]),
+        (HOSTS["production"], None, ACCOUNT_HOSTS["production"]),
+        ("https://sms.example/v2", None, "https://sms.example/v2"),
+        ("http://127.0.0.1:9", None, "http://127.0.0.1:9"),
+        ("sandbox", "http://localhost:9/", "http://localhost:9"),
+        ("https://sms.example", "https://OAUTH.openapi.com/", ACCOUNT_HOSTS["production"]),
+    ],
+)
+def test_where_the_account_is_asked(gateway: str, url: str | None, asked: str) -> None:
+    found = of_account(gateway, url=url)
+    assert found is not None
+    assert found.base_url == asked
+    assert SECRET not in repr(found)
+
+
+def test_the_embedded_simulator_gets_no_real_credentials() -> None:
+    found = of_account("simulator", url="https://oauth.openapi.com")
+    assert found is not None
+    assert (found.base_url, found.key.get_secret_value()) == (None, "simulator")
+
+
+def test_without_credentials_nobody_is_asked() -> None:
+    assert of_account(email=None, key=None) is None
+
+
+@pytest.mark.parametrize(
+    ("wrong", "code"),
+    [
+        ({"email": None}, "settings_account_incomplete"),
+        ({"key": None}, "settings_account_incomplete"),
+        ({"url": "http://oauth.example"}, "settings_account_url"),
+        ({"url": "https://ann:pw@oauth.example"}, "settings_account_url"),
+        ({"url": "oauth"}, "settings_account_url"),
+        ({"url": "https://oauth.example", "account_url": Origin.TOML}, "settings_account_to_stranger"),
+        ({"url": "https://oauth.example", "account_url": Origin.DOTENV}, "settings_account_to_stranger"),
+    ],
+)
+def test_where_the_accounts_key_does_not_go(wrong: dict[str, Any], code: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        of_account(**wrong)
+    assert (caught.value.code, caught.value.exit_code) == (code, 2)
+    assert "pw" not in str(caught.value)
+    for language in ("en", "it", "es"):
+        assert all(error_lines(caught.value, Wording(language)))
+
+
+def test_a_file_may_name_the_providers_own_account_host() -> None:
+    found = of_account(url=ACCOUNT_HOSTS["production"], account_url=Origin.USER_TOML)
+    assert found is not None
+    assert found.base_url == ACCOUNT_HOSTS["production"]

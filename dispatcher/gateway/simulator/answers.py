@@ -40,6 +40,11 @@ def no_credit() -> Refused:
     return Refused(402, 402, "Not enough credit")
 
 
+def token_limit(status: int) -> Refused:
+    """The token was limited by the account it belongs to, and has reached that."""
+    return Refused(status, status, "The token has reached a limit")
+
+
 def account_blocklisted() -> Refused:
     """Every later send of a blocklisted account fails."""
     return Refused(403, ErrorCode.BLOCKLISTED, "This account is on the blocklist")

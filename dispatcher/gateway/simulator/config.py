@@ -7,6 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
 from types import MappingProxyType
@@ -35,6 +36,9 @@ class SimulatorConfig:
     username: str = "simulator"
     accounts: Mapping[str, str] = field(default_factory=dict)
     """Further bearer tokens and the account each belongs to."""
+    account_email: str = "simulator"
+    account_key: str = "simulator"
+    """Basic credentials of ``username`` for the account calls, which are answered at the same address."""
 
     prices: Mapping[Route, Decimal] = field(default_factory=lambda: PART_PRICES)
     """Price per part of the IT and ES routes."""
@@ -45,6 +49,16 @@ class SimulatorConfig:
     """Credit of a new account."""
     bundles: Mapping[Route, int] = field(default_factory=dict)
     """Parts per route in a new account's bundles; WW to Italy or Spain draws on that country's too."""
+    bundles_end: datetime | None = None
+    """When they stop paying; None: at the end of the month after this one."""
+    scopes_disabled: frozenset[str] = frozenset()
+    """Endpoints (``IT-messages``) that the account may not have tokens for."""
+    bare_tokens: bool = True
+    """A token is answered by itself, as described; False: inside ``data`` like everything else."""
+    account_status: int | None = None
+    """Every account call gets this status: a desk that is closed."""
+    token_limit_status: int = 402
+    """What a request beyond its token's limits gets; not documented."""
     bundled_price: Literal["list", "zero"] = "list"
     """What ``price`` says when a bundle covers the whole message; documented is the list price only."""
 
@@ -105,7 +119,8 @@ class SimulatorConfig:
         self._require(
             "requests_per_minute", self.requests_per_minute is None or self.requests_per_minute >= 1
         )
-        self._require("limit_status", 400 <= self.limit_status <= 599)
+        for name in ("limit_status", "token_limit_status"):
+            self._require(name, 400 <= getattr(self, name) <= 599)
         self._require("forced_results", all(state in FINAL_STATES for state in self.forced_results.values()))
         self._require("token", bool(self.token))
         self._require("forbidden_words", all(self.forbidden_words))

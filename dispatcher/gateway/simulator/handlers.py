@@ -7,6 +7,7 @@ import json
 import math
 import sqlite3
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from typing import Any
@@ -22,10 +23,19 @@ from dispatcher.gateway.simulator.faults import Fault, Faults
 from dispatcher.gateway.simulator.messages import Message, micros, microseconds, view
 from dispatcher.gateway.simulator.orders import Order, asks_dry_run, read_json, read_order
 from dispatcher.gateway.simulator.otp import CodeOrder, make_code, read_code_order
+from dispatcher.gateway.simulator.scopes import scope_of
 from dispatcher.gateway.simulator.store import Store
 
 _ROUTES: Mapping[str, Route] = {f"/{route.value}-messages": route for route in Route}
 _BEFORE = frozenset({Fault.ERROR_BEFORE, Fault.RESET_BEFORE, Fault.HANG_BEFORE, Fault.THROTTLED})
+
+
+@dataclass(frozen=True, slots=True)
+class Holder:
+    """Who asks: an account, and the token where that is one it had made, with limits."""
+
+    account: str
+    token: str | None = None
 
 
 class Counter:
@@ -34,22 +44,23 @@ class Counter:
     def __init__(self, store: Store, now: Callable[[], int]) -> None:
         self._store = store
         self._now = now
-        self._waiting: list[tuple[str, Order | Refused, asyncio.Future[Message]]] = []
+        self._waiting: list[tuple[Holder, Order | Refused, asyncio.Future[Message]]] = []
 
-    async def hand_in(self, account: str, order: Order | Refused) -> Message:
+    async def hand_in(self, holder: Holder, order: Order | Refused) -> Message:
         """The message an order became, kept for good.  Raises Refused."""
         loop = asyncio.get_running_loop()
         if not self._waiting:
             loop.call_soon(self._decide)
         decided: asyncio.Future[Message] = loop.create_future()
-        self._waiting.append((account, order, decided))
+        self._waiting.append((holder, order, decided))
         return await decided
 
     def _decide(self) -> None:
         batch, self._waiting = self._waiting, []
         outcomes: list[Message | Refused]
         try:
-            outcomes = self._store.submit([(account, order) for account, order, _ in batch], self._now())
+            asked = [(holder.account, holder.token, order) for holder, order, _ in batch]
+            outcomes = self._store.submit(asked, self._now())
         except sqlite3.Error as error:
             outcomes = [Refused(500, 500, f"Nothing was kept: {error}")] * len(batch)
         for (_, _, decided), outcome in zip(batch, outcomes, strict=True):
@@ -101,16 +112,14 @@ class Gateway:
             body = await request.read()
             if wait is not None:
                 return self._throttled(wait, self._config.limit_status)
-            if (username := self._username(request)) is None:
-                raise answers.unauthorized()
-            return await self._through_faults(request, username, body)
+            return await self._through_faults(request, self._holder(request), body)
         except Refused as refused:
             return self._refusal(refused)
         except web.HTTPException as error:  # a body above the size limit
             return self._refusal(Refused(error.status, error.status, error.reason))
 
     async def _through_faults(
-        self, request: web.BaseRequest, username: str, body: bytes
+        self, request: web.BaseRequest, holder: Holder, body: bytes
     ) -> web.StreamResponse:
         fault, latency = self._next_fault(request, body)
         if latency:
@@ -120,10 +129,12 @@ class Gateway:
         if fault in _BEFORE:
             return await self._broken(fault, request, b"")
         try:
-            answer = await self._answer(request, username, body)
+            answer = await self._answer(request, holder, body)
             status = 201 if request.method == "POST" else 200
         except Refused as refused:
             status, answer = refused.status, _error_body(refused)
+            if holder.token is not None:
+                self._store.passes.failed(holder.token)
         if fault is not None and fault is not Fault.LATE:
             return await self._broken(fault, request, answer)
         return self._response(status, answer)
@@ -165,10 +176,10 @@ class Gateway:
             return True
         return False
 
-    async def _answer(self, request: web.BaseRequest, username: str, body: bytes) -> bytes:
-        path, method = request.path, request.method
+    async def _answer(self, request: web.BaseRequest, holder: Holder, body: bytes) -> bytes:
+        path, method, username = request.path, request.method, holder.account
         if method == "POST" and (path in _ROUTES or path == "/otp"):
-            message = await self._counter.hand_in(username, self._order(path, username, body))
+            message = await self._counter.hand_in(holder, self._order(path, username, body))
             return _data(view(message, message.created))
         if method == "GET" and path == "/messages":
             return _data(self._page(request, username))
@@ -204,9 +215,16 @@ class Gateway:
         page = self._store.listing(username, skip, min(limit, self._config.limit_cap), shown_until)
         return [view(message, now) for message in page]
 
-    def _username(self, request: web.BaseRequest) -> str | None:
-        scheme, _, token = request.headers.get("Authorization", "").partition(" ")
-        return self._usernames.get(token.strip()) if scheme.lower() == "bearer" else None
+    def _holder(self, request: web.BaseRequest) -> Holder:
+        scheme, _, written = request.headers.get("Authorization", "").partition(" ")
+        token = written.strip()
+        if scheme.lower() != "bearer":
+            raise answers.unauthorized()
+        if (username := self._usernames.get(token)) is not None:
+            return Holder(username)
+        scope = scope_of(request.method, request.path)
+        account = self._store.passes.use(token, scope, self._now(), self._config.token_limit_status)
+        return Holder(account, token)
 
     def _now(self) -> int:
         return microseconds(self._clock())

@@ -14,6 +14,7 @@ from typing import Any
 from aiohttp import web
 
 from dispatcher.errors import UsageError
+from dispatcher.gateway.simulator.account_calls import AccountCalls, is_account_call
 from dispatcher.gateway.simulator.arrivals import Arrival, Arrivals
 from dispatcher.gateway.simulator.callbacks import Callbacks, CallbackTally
 from dispatcher.gateway.simulator.config import SimulatorConfig
@@ -55,6 +56,7 @@ class Simulator:
         self._kept: bytes | None = None
         self._store: Store | None = None
         self._gateway: Gateway | None = None
+        self._account: AccountCalls | None = None
         self._callbacks: Callbacks | None = None
         self._posting: asyncio.Task[None] | None = None
         self._runner: web.ServerRunner | None = None
@@ -73,6 +75,7 @@ class Simulator:
             clock=self._clock,
             monotonic=self._monotonic,
         )
+        self._account = AccountCalls(self.config, self._store, self._clock)
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
         await self._runner.setup()
         try:
@@ -166,8 +169,10 @@ class Simulator:
     async def _handle(self, request: web.BaseRequest) -> web.StreamResponse:
         if request.path.startswith(_INSPECTION):
             return await self._inspect(request, request.path.removeprefix(_INSPECTION))
-        if self._gateway is None:  # a request that was read while stop() ran
+        if self._gateway is None or self._account is None:  # a request that was read while stop() ran
             return web.Response(status=503)
+        if is_account_call(request.path):
+            return await self._account.handle(request)
         return await self._gateway.handle(request)
 
     async def _inspect(self, request: web.BaseRequest, name: str) -> web.Response:

@@ -10,39 +10,30 @@ import json
 import sqlite3
 import threading
 from collections.abc import Iterable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 
 from dispatcher.errors import UsageError
 from dispatcher.gateway.models import MessageState, Route
 from dispatcher.gateway.simulator.accounts import Account, Admission, admit
-from dispatcher.gateway.simulator.answers import Refused, account_blocklisted
+from dispatcher.gateway.simulator.answers import Refused, account_blocklisted, token_limit
 from dispatcher.gateway.simulator.config import SimulatorConfig
-from dispatcher.gateway.simulator.messages import NEVER, Kind, Message, make_message, micros, sequence_of
+from dispatcher.gateway.simulator.messages import (
+    NEVER,
+    Kind,
+    Message,
+    make_message,
+    micros,
+    microseconds,
+    sequence_of,
+)
 from dispatcher.gateway.simulator.orders import Order
+from dispatcher.gateway.simulator.pass_store import Passes
+from dispatcher.gateway.simulator.state_file import open_state
 
-_VERSION = 20_101  # of the schema below; also tells our files from anybody else's
-_WAIT_FOR_OTHERS = 30.0
-_SCHEMA = """
-CREATE TABLE IF NOT EXISTS accounts (username TEXT PRIMARY KEY, wallet INTEGER NOT NULL,
-    blocklisted INTEGER NOT NULL);
-CREATE TABLE IF NOT EXISTS bundles (username TEXT, route TEXT, parts INTEGER NOT NULL CHECK (parts >= 0),
-    PRIMARY KEY (username, route));
-CREATE TABLE IF NOT EXISTS messages (seq INTEGER PRIMARY KEY, account TEXT NOT NULL, kind INTEGER NOT NULL,
-    route TEXT NOT NULL, created INTEGER NOT NULL, pending INTEGER NOT NULL, final INTEGER NOT NULL,
-    final_state TEXT NOT NULL, priced INTEGER NOT NULL, price INTEGER NOT NULL, total INTEGER NOT NULL,
-    body TEXT NOT NULL);
-CREATE INDEX IF NOT EXISTS listing ON messages (account, seq, kind, created);
-CREATE TABLE IF NOT EXISTS callbacks (seq INTEGER PRIMARY KEY, due INTEGER NOT NULL);
-CREATE INDEX IF NOT EXISTS callbacks_due ON callbacks (due);
-CREATE TABLE IF NOT EXISTS codes (account TEXT, recipient TEXT, code TEXT NOT NULL, length INTEGER NOT NULL,
-    alphanumeric INTEGER NOT NULL, expires INTEGER NOT NULL, PRIMARY KEY (account, recipient));
-"""
-
-Submission = tuple[str, Order | Refused]
-"""An account, and what it asks for or why that is refused anyway."""
+Submission = tuple[str, str | None, Order | Refused]
+"""An account, the token where that one is limited, and what is asked for or why that is refused anyway."""
 
 
 class Store:
@@ -55,7 +46,8 @@ class Store:
         self._config = config
         self._lock = threading.RLock()  # a test may look in from its own thread
         try:
-            self._db = _open(config.state, kept)
+            self._db = open_state(config.state, kept)
+            self.passes = Passes(self._db, self._transaction)
             with self._transaction():
                 for username in config.usernames.values():
                     self._found(username)
@@ -72,14 +64,14 @@ class Store:
         """Decide about orders in one transaction, one after the other; kept for good when this returns."""
         with self._transaction():
             accounts = {
-                username: self._account(username) for username in {username for username, _ in submissions}
+                username: self._account(username, now) for username in {name for name, _, _ in submissions}
             }
             seq: int = self._db.execute("SELECT coalesce(max(seq), 0) FROM messages").fetchone()[0]
             kept: list[Message] = []
             answers: list[Message | Refused] = []
-            for username, order in submissions:
+            for username, token, order in submissions:
                 try:
-                    admission, order = _admitted(order, accounts[username], self._config)
+                    admission, order = self._admitted(order, token, accounts[username])
                 except Refused as refused:
                     answers.append(refused)
                     continue
@@ -135,6 +127,11 @@ class Store:
             usernames = self._db.execute("SELECT username FROM accounts ORDER BY username").fetchall()
             return [self._account(username) for (username,) in usernames]
 
+    def account(self, username: str, now: int) -> Account:
+        """One account with what it can pay with now."""
+        with self._lock:
+            return self._account(username, now)
+
     def remembered_code(
         self, account: str, recipient: str, length: int, alphanumeric: bool, now: int
     ) -> str | None:
@@ -188,14 +185,28 @@ class Store:
             bundles = [(username, Route(route).value, parts) for route, parts in config.bundles.items()]
             self._db.executemany("INSERT INTO bundles VALUES (?, ?, ?)", bundles)
 
-    def _account(self, username: str) -> Account:
+    def _admitted(
+        self, order: Order | Refused, token: str | None, account: Account
+    ) -> tuple[Admission, Order]:
+        wallet, bundles = account.wallet, dict(account.bundles)
+        admission, admitted = _admitted(order, account, self._config)
+        if token is not None and admission.kind is Kind.SENT:
+            bundled = sum(bundles.values()) - sum(account.bundles.values())
+            if not self.passes.pay(token, wallet - account.wallet, bundled):
+                account.wallet, account.bundles = wallet, bundles
+                raise token_limit(self._config.token_limit_status)
+        return admission, admitted
+
+    def _account(self, username: str, now: int | None = None) -> Account:
         wallet, blocklisted = self._db.execute(
             "SELECT wallet, blocklisted FROM accounts WHERE username = ?", (username,)
         ).fetchone()
         bundles = self._db.execute(
             "SELECT route, parts FROM bundles WHERE username = ?", (username,)
         ).fetchall()
-        return Account(username, wallet, bool(blocklisted), dict(bundles))
+        ended = self._config.bundles_end
+        over = now is not None and ended is not None and now >= microseconds(ended)
+        return Account(username, wallet, bool(blocklisted), {} if over else dict(bundles))
 
     def _insert(self, messages: Sequence[Message]) -> None:
         self._db.executemany(
@@ -235,37 +246,6 @@ def _admitted(order: Order | Refused, account: Account, config: SimulatorConfig)
     if isinstance(order, Refused):
         raise order
     return admit(order, account, config), order
-
-
-def _open(state: Path | None, kept: bytes | None) -> sqlite3.Connection:
-    db = sqlite3.connect(
-        ":memory:" if state is None else state,
-        timeout=_WAIT_FOR_OTHERS,
-        isolation_level=None,
-        check_same_thread=False,
-    )
-    try:
-        if kept is not None:
-            db.deserialize(kept)
-        _prepare(db, state)
-    except BaseException:
-        db.close()
-        raise
-    return db
-
-
-def _prepare(db: sqlite3.Connection, state: Path | None) -> None:
-    db.execute("BEGIN")  # one look at both, while another process may be preparing the same new file
-    version = db.execute("PRAGMA user_version").fetchone()[0]
-    tables = db.execute("SELECT count(*) FROM sqlite_master").fetchone()[0]
-    db.execute("COMMIT")
-    if version != _VERSION and (version or tables):
-        raise UsageError("simulator_state_unusable", file=str(state), found=f"schema {version}")
-    if version != _VERSION:
-        with suppress(sqlite3.OperationalError):  # the other process is doing it
-            db.execute("PRAGMA journal_mode = WAL")
-        db.executescript(f"BEGIN IMMEDIATE; {_SCHEMA} PRAGMA user_version = {_VERSION}; COMMIT;")
-    db.execute("PRAGMA synchronous = OFF")
 
 
 def _row(message: Message) -> tuple[object, ...]:

@@ -1,0 +1,59 @@
+"""The connections of one client to one host: which address may have secrets, and who is trusted to be it."""
+
+from __future__ import annotations
+
+import ssl
+from pathlib import Path
+from urllib.parse import urlsplit
+
+import httpx
+
+from dispatcher.errors import UsageError
+from dispatcher.gateway.transport import AiohttpTransport, Timeouts
+from dispatcher.settings import is_loopback, masked
+
+
+def open_transport(
+    base_url: str, *, connections: int, timeout: float, proxy: str | None, ca_file: Path | None
+) -> AiohttpTransport:
+    """Connections to ``base_url``; ``timeout`` is seconds for a request as a whole.
+
+    ``ca_file`` (PEM) is trusted in addition to the public authorities.  ``proxy`` is not used for loopback addresses.
+    Raises UsageError for either when it cannot be used.
+    """
+    parts = urlsplit(base_url)
+    if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
+        raise UsageError("gateway_proxy_invalid", found=urlsplit(proxy).scheme)
+    return AiohttpTransport(
+        connections=connections,
+        ssl_context=_ssl_context(ca_file) if parts.scheme == "https" else None,
+        proxy=None if is_loopback(base_url) else proxy,
+        timeouts=Timeouts.within(timeout),
+    )
+
+
+def check_base_url(url: str) -> None:
+    """Raise UsageError unless ``url`` is https, or http on loopback, with a host and nothing but a path
+    after it.
+    """
+    try:
+        parts = urlsplit(url)
+        host, _ = parts.hostname, parts.port  # an unreadable port raises here
+    except ValueError:
+        raise UsageError("gateway_url_invalid", found=masked(url)) from None
+    if parts.username is not None or parts.password is not None:
+        raise UsageError("gateway_url_invalid", found=masked(url))
+    if not host or parts.query or parts.fragment or not url.isprintable() or " " in url:
+        raise UsageError("gateway_url_invalid", found=url)
+    if parts.scheme != "https" and not (parts.scheme == "http" and is_loopback(url)):
+        raise UsageError("gateway_url_insecure", found=url)
+
+
+def _ssl_context(ca_file: Path | None) -> ssl.SSLContext:
+    context = httpx.create_ssl_context(trust_env=False)
+    if ca_file is not None:
+        try:
+            context.load_verify_locations(cafile=ca_file)
+        except (OSError, ssl.SSLError):
+            raise UsageError("gateway_ca_file", file=str(ca_file)) from None
+    return context
