@@ -20,6 +20,7 @@ from dispatcher.errors import frames_of
 FACTS = (
     *("campaign", "row", "rows", "lane", "gateway", "role", "state", "reason", "error", "outcome", "code"),
     *("http_status", "found", "absent", "open", "stuck", "stopped", "schedule"),
+    *("awaited", "requests", "changed", "left", "foreign"),
 )
 """What a line may say beside time, level, event and owner."""
 

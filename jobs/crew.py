@@ -1,4 +1,4 @@
-"""What sends in one process: its lanes, its look-out for rows in doubt, and the worker that both run on."""
+"""What sends in one process: its lanes, its look-outs for rows in doubt and for deliveries, and their worker."""
 
 from __future__ import annotations
 
@@ -8,6 +8,8 @@ from contextlib import ExitStack
 from datetime import timedelta
 from types import TracebackType
 
+from dispatcher.delivery.ages import FIRST, FIRST_BESIDE_CALLBACKS
+from dispatcher.delivery.polling import Poller
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Reconciler
 from dispatcher.sending.services import Services
@@ -15,6 +17,7 @@ from jobs.actors import declare_send_lane
 from jobs.doubts import Doubts
 from jobs.garbage import collected_seldom
 from jobs.lanes import Lanes
+from jobs.polls import Polls
 from jobs.queue import Queue
 from jobs.rescreening import Rescreening
 from jobs.worker import EmbeddedWorker
@@ -51,6 +54,14 @@ class Crew:
         self._entered = ExitStack()
         self.doubts = Doubts(
             reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
+        )
+        first = FIRST if services.callback_url is None else FIRST_BESIDE_CALLBACKS
+        self.polls = Polls(
+            Poller(services, gateway),
+            services.clock,
+            self._must_stop,
+            spawn=self._worker.spawn,
+            first=first,
         )
         self.rescreening = Rescreening(services, self._worker.spawn, failed, random.Random())
 

@@ -72,6 +72,7 @@ class WorkerService:
             start_lane=self._crew.start_lane,
             look_for_doubts=self._crew.doubts.look,
             screen=self._crew.rescreening.screen,
+            poll=self._crew.polls.look,
             tell=metrics.open_rows,
         )
 

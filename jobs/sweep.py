@@ -23,8 +23,9 @@ log = logging.getLogger(__name__)
 
 class Sweep:
     """One gateway's campaigns.  ``gone`` tells of an owner of claims whether it provably ended; ``start_lane``,
-    ``look_for_doubts`` and ``screen`` (for what is due and was screened too long ago) do nothing when it is done or not
-    yet time; ``tell`` hears how many campaigns are being sent, and their open rows.  It starts nothing that is paused.
+    ``look_for_doubts``, ``screen`` (for what is due and was screened too long ago) and ``poll`` (for what became of
+    accepted messages) do nothing when it is done or not yet time; ``tell`` hears how many campaigns are being sent, and
+    their open rows.  It starts nothing that is paused.
     """
 
     def __init__(
@@ -38,6 +39,7 @@ class Sweep:
         start_lane: Callable[[int, int], None],
         look_for_doubts: Callable[[int], object],
         screen: Callable[[CampaignView], None],
+        poll: Callable[[], None],
         tell: Callable[[int, dict[str, int]], None],
     ) -> None:
         self._ledger = ledger
@@ -48,6 +50,7 @@ class Sweep:
         self._start_lane = start_lane
         self._look_for_doubts = look_for_doubts
         self._screen = screen
+        self._poll = poll
         self._tell = tell
 
     def step(self) -> bool:
@@ -57,6 +60,7 @@ class Sweep:
         """
         if not self._leader.leads():
             return False
+        self._poll()
         now = self._ledger.now(self._clock.now())
         self._leave_what_lay_still(now)
         self._wake_what_is_due(now)

@@ -14,6 +14,7 @@ from sqlalchemy import select
 
 from dispatcher.errors import Unreachable
 from dispatcher.ledger.agreement import Agreement
+from dispatcher.ledger.awaiting import Awaiting
 from dispatcher.ledger.bills import Bills
 from dispatcher.ledger.campaigns import Campaigns
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
@@ -58,6 +59,7 @@ class Ledger:
         self.deliveries = Deliveries(database)
         self.inbox = Inbox(database)
         self.learnt = LearntPrices(database)
+        self.awaiting = Awaiting(database)
         self.screenings = Screenings(database)
         self.dry_runs = DryRuns(database)
         self.opt_outs = OptOuts(database)

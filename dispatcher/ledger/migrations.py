@@ -117,6 +117,9 @@ def _version_6(connection: Connection) -> None:
     connection.execute(text("CREATE INDEX codes_sent_lately ON codes_sent (gateway, at)"))
     # who is asked about next: messages that are not final yet, the oldest first
     connection.execute(text("CREATE INDEX rows_awaiting ON rows (gateway_id, sent_at) WHERE state = 4"))
+    # and final ones whose price has not been told yet
+    unpriced = "actual_cost IS NULL AND state BETWEEN 5 AND 8"
+    connection.execute(text(f"CREATE INDEX rows_unpriced ON rows (gateway_id, sent_at) WHERE {unpriced}"))
     # what the gateway counted, where that is not what was planned
     connection.execute(text("ALTER TABLE rows ADD COLUMN actual_parts SMALLINT"))
     connection.execute(text("ALTER TABLE rows ADD COLUMN actual_encoding SMALLINT"))

@@ -261,21 +261,6 @@ class Queries:
         with self._database.read() as connection:
             return connection.execute(query).scalar_one()
 
-    def awaiting_delivery(
-        self, campaign_id: int, after_row: int = 0, limit: int = 500
-    ) -> list[tuple[int, str]]:
-        """Accepted rows (number, message id) without a final state, in row order."""
-        accepted = (
-            rows.c.campaign_id == campaign_id,
-            rows.c.state == RowState.ACCEPTED,
-            rows.c.row > after_row,
-        )
-        query = select(rows.c.row, rows.c.message_id).where(*accepted, rows.c.message_id.is_not(None))
-        with self._database.read() as connection:
-            return [
-                (r.row, r.message_id) for r in connection.execute(query.order_by(rows.c.row).limit(limit))
-            ]
-
     def _campaigns(self, query: Select[Any]) -> list[CampaignView]:
         with self._database.read() as connection:
             return [CampaignView(**view) for view in connection.execute(query).mappings()]

@@ -237,6 +237,11 @@ def is_awaiting() -> TextClause:
     return text(f"rows.state = {int(RowState.ACCEPTED)}")
 
 
+def is_unpriced() -> TextClause:
+    """Rows whose message is final and has no price yet; the partial index's own words."""
+    return text(f"rows.actual_cost IS NULL AND rows.{_in(SENT - {RowState.ACCEPTED})}")
+
+
 def is_maybe_sent(name: str = "rows") -> TextClause:
     """Rows the gateway has or may have; the partial index's own words.  ``name``: what the query calls the table."""
     return text(f"{name}.{_MAYBE}")

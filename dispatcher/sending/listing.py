@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from collections import defaultdict, deque
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
@@ -38,7 +38,7 @@ class Paging:
     consistent: bool = True
 
 
-async def walk(services: Services, paging: Paging) -> AsyncIterator[Page]:
+async def walk(services: Services, paging: Paging) -> AsyncGenerator[Page, None]:
     """The pages of the listing up to its empty page; each takes a slot.  Raises Unreachable or Halted.
 
     Gives up where no end is in sight: the gateway does not page, or is given messages faster than it lists them.

@@ -183,6 +183,7 @@ class FakeGateway:
     requests: list[Sent] = field(default_factory=list)
     listed: list[Message] = field(default_factory=list)
     pages_read: int = 0
+    asked_for: list[str] = field(default_factory=list)  # by id, one by one
     before_page: Callable[[int, int], Any] = lambda skip, limit: None
     unreadable: int = 0
     _numbers: Iterator[int] = field(default_factory=lambda: itertools.count(1))
@@ -238,7 +239,9 @@ class FakeGateway:
         raise NotImplementedError
 
     async def message(self, message_id: str) -> Message | None:
-        raise NotImplementedError
+        self.asked_for.append(message_id)
+        await asyncio.sleep(self.latency)
+        return next((message for message in self.listed if message.id == message_id), None)
 
     @property
     def real(self) -> list[Sent]:

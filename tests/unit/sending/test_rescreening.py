@@ -48,6 +48,7 @@ class Post:
             gone=lambda owner: False,
             start_lane=lambda campaign, lane: self.started.append(campaign),
             look_for_doubts=lambda campaign: None,
+            poll=lambda: None,
             screen=self.rescreening.screen,
             tell=lambda campaigns, rows: None,
         )
