@@ -80,6 +80,7 @@ class Reason(StrEnum):
     CAPPED = "capped"
     TOO_LATE = "too_late"
     SUPERSEDED = "superseded"  # a later version of the same file says it anew
+    NO_FINAL_WORD = "no_final_word"  # accepted, and the gateway never said what became of it
 
 
 class Repair(IntFlag):

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 
+from dispatcher.campaign.reasons import Reason
 from dispatcher.delivery.ages import END, HARD_END, Timetable
 from dispatcher.delivery.polling import BLOCKLISTED, Poller
 from dispatcher.errors import Unreachable
@@ -273,6 +274,7 @@ def test_asking_ends_after_48_hours_and_a_margin_and_the_row_says_so(stage: Any)
     becomes(stage, S.EXPIRED, "Hello 3")
     assert sweep(stage, Asked("sandbox", campaign_id=campaign)).changed == 1
     assert stage.counts(campaign)[RowState.EXPIRED] == 1
+    assert NO_FINAL_WORD in set(Reason)
 
 
 def test_what_was_accepted_long_before_anybody_could_ask_is_asked_about_once(stage: Any) -> None:
