@@ -268,6 +268,7 @@ def _outcome(row: Row[Any], reports: Reports) -> Decision:
         if new is None and report.state is not None and may_move(row.state, report.state):
             new = report.state
             values |= {"delivered_at": report.delivered_at, "error_code": report.error_code}
+            values |= {"reason": None}  # a final word came after all
             values |= {"error_detail": short_detail(report.error_detail)}
         news = news_of(row, report.actual_cost, report.parts, report.encoding)
         values |= {name: value for name, value in news.items() if not values.get(name)}

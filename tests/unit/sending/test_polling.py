@@ -274,6 +274,7 @@ def test_asking_ends_after_48_hours_and_a_margin_and_the_row_says_so(stage: Any)
     becomes(stage, S.EXPIRED, "Hello 3")
     assert sweep(stage, Asked("sandbox", campaign_id=campaign)).changed == 1
     assert stage.counts(campaign)[RowState.EXPIRED] == 1
+    assert stage.rows(campaign, "reason") == [None, None, NO_FINAL_WORD]
     assert NO_FINAL_WORD in set(Reason)
 
 
