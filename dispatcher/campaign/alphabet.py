@@ -8,6 +8,10 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
 
 #: (septet, character, Unicode name; for control characters the name of the standard)
 BASIC: tuple[tuple[int, str, str], ...] = (
@@ -170,3 +174,19 @@ def offending(text: str) -> list[str]:
     """The characters of ``text`` (NFC) that are not in GSM-7, in order, each occurrence."""
     found: list[str] = OFFENDING.findall(unicodedata.normalize("NFC", text))
     return found
+
+
+#: The code points of ASCII that take one septet.
+PLAIN_ASCII = frozenset(ord(character) for character in BASIC_CHARACTERS if character.isascii())
+
+#: What a character is to the alphabet: one septet, two, or none of its characters.
+SINGLE, DOUBLE, OUTSIDE = range(3)
+_KINDS = np.full(max(map(ord, BASIC_CHARACTERS + EXTENSION_CHARACTERS)) + 2, OUTSIDE, np.uint8)
+_KINDS[[ord(character) for character in BASIC_CHARACTERS]] = SINGLE
+_KINDS[[ord(character) for character in EXTENSION_CHARACTERS]] = DOUBLE
+
+
+def kinds_of(codes: npt.NDArray[np.integer[Any]]) -> npt.NDArray[np.uint8]:
+    """SINGLE, DOUBLE or OUTSIDE for each code point."""
+    kinds: npt.NDArray[np.uint8] = _KINDS[np.minimum(codes, len(_KINDS) - 1)]
+    return kinds

@@ -8,25 +8,24 @@ from __future__ import annotations
 
 import copy
 import re
-import unicodedata
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
-from dispatcher.campaign.alphabet import offending
-from dispatcher.campaign.prices import Bill, Pricer
+from dispatcher.campaign.alphabet import OUTSIDE, PLAIN_ASCII, kinds_of, offending
+from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed, unusual_characters
+from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.substitution import Savings
 
-Objects = npt.NDArray[Any]
-Integers = npt.NDArray[np.integer[Any]]
-
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
+#: Rows times characters that are looked at together.
+_MOST_CELLS = 4_000_000
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
@@ -60,12 +59,11 @@ class CampaignSavings:
 class PricedRows:
     """Rows that will be sent: their cells, and what pricing needs to know; all of one length."""
 
-    cells: pd.DataFrame
-    rows: Objects
-    routes: Objects
-    countries: Objects
-    texts: Objects
-    parts: Integers
+    cells: Mapping[str, pa.Array]
+    rows: Numbers
+    destinations: Destinations
+    texts: pa.Array
+    parts: Numbers
     ucs2: npt.NDArray[np.bool_]
 
 
@@ -81,24 +79,20 @@ class CostlyCharacters:
 
     def add(self, rows: PricedRows, pricer: Pricer) -> None:
         """Count the rows in; to be called just before ``pricer`` prices them."""
-        where = np.flatnonzero(rows.ucs2).tolist()
-        columns = {h: rows.cells[h].to_numpy(dtype=object)[where] for h in self._headings}
+        where = np.flatnonzero(rows.ucs2)
+        taken = pa.array(where)
+        texts = pc.fill_null(rows.texts, "").take(taken)
+        unusual = unusual_characters(texts, PLAIN_ASCII)
         saved = np.zeros(len(rows.parts), dtype=np.int64)
-        hits: dict[str | None, list[int]] = {}
-        for nth, row in enumerate(where):
-            text, before = rows.texts[row], self._characters.parts
-            self._characters.add(text, int(rows.parts[row]))
-            saved[row] = self._characters.parts - before
-            found = frozenset(offending(text))
-            for source, characters in self._blame(found, {h: columns[h][nth] for h in columns}):
-                hits.setdefault(source, []).append(row)
-                self._sources.setdefault(source, _Source()).saved.characters.update(characters)
-        self._total.price(rows, saved, where, pricer)
+        saved[where] = self._characters.add_column(texts, rows.parts[where], unusual)
+        cells = {heading: composed(rows.cells[heading].take(taken)) for heading in self._headings}
+        hits = self._blame(_outside(unusual), cells)
+        self._total.price(rows, saved, len(where), pricer)
         for source, known in self._sources.items():
-            mine = hits.get(source, [])
+            mine = where[hits[source]] if source in hits else where[:0]
             only_mine = np.zeros_like(saved)
             only_mine[mine] = saved[mine]
-            known.price(rows, only_mine, mine, pricer)
+            known.price(rows, only_mine, len(mine), pricer)
 
     def savings(self, bill: Bill) -> CampaignSavings:
         """What was found so far; ``bill`` is that of the watched pricer."""
@@ -112,24 +106,83 @@ class CostlyCharacters:
             template,
         )
 
-    def _blame(
-        self, found: frozenset[str], cells: dict[str, str]
-    ) -> Iterable[tuple[str | None, frozenset[str]]]:
-        """By source the characters it brought in; None is the template."""
+    def _blame(self, found: _Found, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+        """By source the rows it brought characters into; None is the template.  Counts the characters."""
+        hits = {source: np.zeros(found.rows, np.bool_) for source in (None, *cells)}
+        for part in found.pieces():
+            for source, brought in self._blamed(part, cells).items():
+                hits[source][part.first : part.last] |= brought.any(axis=1)
+                self._count(source, found.codes, brought.sum(axis=0).tolist())
+        return {source: rows for source, rows in hits.items() if rows.any()}
+
+    def _blamed(self, part: _Piece, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+        """By source its share of the characters of these rows."""
         if self._own is None:
-            return [(heading, found) for heading in cells]
-        blamed: dict[str | None, frozenset[str]] = {}
-        composed = {heading: unicodedata.normalize("NFC", cell) for heading, cell in cells.items()}
-        if found & self._own:
-            blamed[None] = found & self._own
-        for heading, cell in composed.items():
-            if brought := found.intersection(cell):
-                blamed[heading] = brought
-        if rest := found.difference(*blamed.values()):
+            return dict.fromkeys(cells, part.there)
+        own = np.isin(part.codes, [ord(character) for character in self._own])
+        blamed: dict[str | None, Flags] = {None: part.there & own}
+        here = {heading: cell.slice(part.first, part.last - part.first) for heading, cell in cells.items()}
+        blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
+        nobodys = part.there & ~np.logical_or.reduce(list(blamed.values()))
+        for row in np.flatnonzero(nobodys.any(axis=1)).tolist():
             # a filter changed it: à is in GSM-7, and À, which upper makes of it, is not
-            source = next((h for h, cell in composed.items() if rest & {*cell.upper(), *cell.lower()}), None)
-            blamed[source] = blamed.get(source, frozenset()) | rest
-        return blamed.items()
+            rest = {chr(code) for code in part.codes[nobodys[row]].tolist()}
+            written = ((heading, cell[row].as_py()) for heading, cell in here.items())
+            source = next((h for h, cell in written if rest & {*cell.upper(), *cell.lower()}), None)
+            blamed[source][row] |= nobodys[row]
+        return blamed
+
+    def _count(self, source: str | None, codes: Numbers, rows: list[int]) -> None:
+        if any(rows):
+            known = self._sources.setdefault(source, _Source()).saved.characters
+            known.update({chr(code): n for code, n in zip(codes.tolist(), rows, strict=True) if n})
+
+
+@dataclass(frozen=True)
+class _Piece:
+    """Rows ``first`` to ``last``: which of the characters ``codes`` are ``there``, a line for each row."""
+
+    first: int
+    last: int
+    codes: Numbers
+    there: Flags
+
+    def among(self, texts: pa.Array) -> Flags:
+        """The same for other texts of these rows."""
+        return _matrix(unusual_characters(texts, PLAIN_ASCII), self.codes)
+
+
+@dataclass(frozen=True)
+class _Found:
+    """The characters outside GSM-7 of some ``rows``: all that there are, and the texts' unusual characters."""
+
+    codes: Numbers
+    unusual: Unusual
+
+    @property
+    def rows(self) -> int:
+        return len(self.unusual.lengths)
+
+    def pieces(self) -> Iterator[_Piece]:
+        """All rows, so many at a time that a table of rows and characters stays small."""
+        step = max(1, _MOST_CELLS // max(1, len(self.codes)))
+        for first in range(0, self.rows, step):
+            last = min(first + step, self.rows)
+            yield _Piece(first, last, self.codes, _matrix(self.unusual.of_texts(first, last), self.codes))
+
+
+def _outside(unusual: Unusual) -> _Found:
+    return _Found(np.unique(unusual.codes[kinds_of(unusual.codes) == OUTSIDE]), unusual)
+
+
+def _matrix(unusual: Unusual, codes: Numbers) -> Flags:
+    """Which of ``codes`` (ascending) stand in which text."""
+    there = np.zeros((len(unusual.lengths), len(codes)), np.bool_)
+    if len(codes):
+        place = np.minimum(np.searchsorted(codes, unusual.codes), len(codes) - 1)
+        known = codes[place] == unusual.codes
+        there[unusual.rows[known], place[known]] = True
+    return there
 
 
 def _own_words(source: str) -> str:
@@ -144,15 +197,13 @@ class _Source:
         self.saved = Saved()
         self._without: Pricer | None = None
 
-    def price(
-        self, rows: PricedRows, saved: npt.NDArray[np.int64], hit: Sequence[int], pricer: Pricer
-    ) -> None:
-        self.saved.rows += len(hit)
+    def price(self, rows: PricedRows, saved: npt.NDArray[np.int64], hit: int, pricer: Pricer) -> None:
+        self.saved.rows += hit
         self.saved.parts += int(saved.sum())
         if self._without is None and saved.any():
             self._without = copy.deepcopy(pricer)  # so far both campaigns are the same
         if self._without is not None:
-            self._without.price(rows.rows, rows.routes, rows.countries, rows.parts - saved)
+            self._without.price_to(rows.rows, rows.destinations, rows.parts - saved)
 
     def told(self, bill: Bill) -> Saved:
         if self._without is None:

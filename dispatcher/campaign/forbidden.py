@@ -88,7 +88,7 @@ def listed_rows(chunk: PlanChunk, words: ForbiddenWords) -> Counter[str]:
         sender = chunk.sender[i] or ""
         if sender not in senders:
             senders[sender] = words.find(sender)
-        entry = senders[sender] or words.find(chunk.text[i])
+        entry = senders[sender] or words.find(chunk.text[i].as_py())
         if entry is not None:
             found[entry] += 1
     return found

@@ -12,12 +12,12 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from hashlib import blake2b
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.columns import ColumnOptions, Columns, choose_columns
 from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
@@ -25,15 +25,16 @@ from dispatcher.campaign.earlier_report import EarlierReport, places
 from dispatcher.campaign.history import History
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import read_phones
-from dispatcher.campaign.prices import Bill, Pricer
+from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.reasons import Reason
+from dispatcher.campaign.repeated import guard_key, guard_keys
 from dispatcher.campaign.routes import Route, routes
 from dispatcher.campaign.segments import MAX_PARTS, Encoding, measure_column
 from dispatcher.campaign.senders import read_senders, sender_problem
 from dispatcher.campaign.sheet import Sheet, SheetChunk
 from dispatcher.campaign.substitution import to_gsm7_column
 from dispatcher.campaign.summary import PlanSummary
-from dispatcher.campaign.template import Template, TextColumn, compile_template, literal
+from dispatcher.campaign.template import Template, TextColumn, cells_of, compile_template, literal
 from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.headings import send_at_heading
 from dispatcher.campaign.timing.options import TimingOptions, checked
@@ -64,7 +65,7 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class PlanChunk:
-    """Some consecutive rows of the plan; every array has one entry per row.
+    """Some consecutive rows of the plan; every array has one entry per row.  ``phone`` and ``text`` are Arrow's.
 
     ``status`` PlanStatus, ``reason`` Reason or None, ``detail`` the column a reason is about or None.
     ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
@@ -77,24 +78,19 @@ class PlanChunk:
     status: Objects
     reason: Objects
     detail: Objects
-    phone: Objects
+    phone: pa.Array
     recipient: Objects
     country: Objects
     repairs: npt.NDArray[np.uint16]
     route: Objects
     sender: Objects
-    text: Objects
+    text: pa.Array
     encoding: Objects
     parts: npt.NDArray[np.int32]
     guard_key: Objects
     cost: Objects
     sent_before: Objects
     times: Times | None = None
-
-
-def guard_key(recipient: str, text: str) -> bytes:
-    """The 16 bytes by which the same text to the same recipient is recognised, whatever its file is called."""
-    return blake2b(f"{recipient}\0{text}".encode(), digest_size=16).digest()
 
 
 class Planner:
@@ -160,10 +156,11 @@ class Planner:
         return self._costly.savings(self._pricer.bill())
 
     def _plan(self, chunk: SheetChunk) -> PlanChunk:
-        cells = self._used_cells(chunk)
-        phones = read_phones(cells[self.columns.phone.heading], self.options.default_region)
+        cells = chunk.cells
+        phone_cells = cells[self.columns.phone.heading]
+        phones = read_phones(phone_cells, self.options.default_region)
         texts = self._texts(cells)
-        text = to_gsm7_column(texts.text) if self.options.gsm7 else texts.text
+        text = _substituted(texts) if self.options.gsm7 else texts.texts
         measured = measure_column(text)
         sender_cells = cells[self.columns.sender.heading] if self.columns.sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
@@ -184,10 +181,11 @@ class Planner:
         if self.columns.sender:
             verdict.valueless([self.columns.sender.heading], Reason.SENDER_FORMULA_WITHOUT_VALUE)
         verdict.add(sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None)
-        schedule, due = self.schedule, None
+        schedule, due, timed = self.schedule, None, None
         if schedule is not None:
-            due = schedule.read(verdict, chunk, cells, phones.country)
-        keys = self._exclude_known(verdict, phones.recipient, text, cells, due)
+            timed = self._timed_cells(schedule, cells)
+            due = schedule.read(verdict, chunk, timed, phones.country)
+        keys = self._exclude_known(verdict, phones.recipient, text, timed, due)
         times = None
         if schedule is not None and due is not None:
             times = schedule.place(verdict, due, phones.country)
@@ -195,17 +193,17 @@ class Planner:
 
         ready = verdict.open()
         route = routes(phones.country, self.options.route)
+        going = pa.array(ready)
         if self.options.gsm7:
-            self.summary.add_substitutions(chunk.rows[ready], texts.text[ready], text[ready])
+            self.summary.add_substitutions(chunk.rows[ready], texts.texts.filter(going), text.filter(going))
         cost: Objects = np.full(len(chunk.rows), None, dtype=object)
         cost[ready] = self._price(
             PricedRows(
-                cells=cells[ready],
+                cells={h: cells_of(cells[h]).filter(going) for h in self._text_headings()},
                 rows=chunk.rows[ready],
-                routes=route[ready],
-                countries=phones.country[ready],
-                texts=text[ready],
-                parts=measured.parts[ready],
+                destinations=Destinations.of(route[ready], phones.country[ready]),
+                texts=text.filter(going),
+                parts=measured.parts[ready].astype(np.int64),
                 ucs2=measured.encoding[ready] == Encoding.UCS2,
             )
         )
@@ -214,7 +212,7 @@ class Planner:
             status=verdict.status(),
             reason=verdict.reason,
             detail=verdict.detail,
-            phone=cells[self.columns.phone.heading].to_numpy(dtype=object),
+            phone=cells_of(phone_cells),
             recipient=phones.recipient,
             country=phones.country,
             repairs=phones.repairs,
@@ -237,18 +235,13 @@ class Planner:
         self.summary.claims.update(claim for claim, _ in judged.values())
         return places(judged, len(chunk.rows))
 
-    def _used_cells(self, chunk: SheetChunk) -> pd.DataFrame:
-        """The columns that planning reads, as Python strings: taking them out of Arrow one by one is slow."""
-        chosen = [self.columns.phone, self.columns.sender]
-        times = self.schedule.headings if self.schedule else ()
-        used = dict.fromkeys([*(c.heading for c in chosen if c), *self._text_headings(), *times])
-        return pd.DataFrame(
-            {heading: chunk.cells[heading].to_numpy(dtype=object) for heading in used}, dtype=object
-        )
+    def _timed_cells(self, schedule: Schedule, cells: pd.DataFrame) -> pd.DataFrame:
+        """The columns that times are read from, as Python's own text."""
+        return pd.DataFrame({h: cells[h].to_numpy(dtype=object) for h in schedule.headings}, dtype=object)
 
     def _price(self, rows: PricedRows) -> Objects:
         self._costly.add(rows, self._pricer)
-        return self._pricer.price(rows.rows, rows.routes, rows.countries, rows.parts).cost
+        return self._pricer.price_to(rows.rows, rows.destinations, rows.parts).cost
 
     def _texts(self, cells: pd.DataFrame) -> TextColumn:
         if self.template is not None:
@@ -265,43 +258,52 @@ class Planner:
         self,
         verdict: Verdict,
         recipients: Objects,
-        texts: Objects,
-        cells: pd.DataFrame,
+        texts: pa.Array,
+        timed: pd.DataFrame | None,
         due: DueColumn | None,
     ) -> Objects:
         """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
-        schedule, reminders = self.schedule, None
-        if schedule is not None and due is not None:
-            reminders = schedule.guard_keys(due, cells, recipients)
         for i in np.flatnonzero(verdict.reason == Reason.SENT_IN_REPORT).tolist():
-            if texts[i] is not None:
-                self._seen.add(guard_key(recipients[i], texts[i]))
-        valid = np.flatnonzero(verdict.open()).tolist()
-        gone = self._history.opted_out([recipients[i] for i in valid])
-        verdict.at([i for i in valid if recipients[i] in gone], Reason.OPTED_OUT)
-
+            if texts[i].is_valid:
+                self._seen.add(guard_key(recipients[i], texts[i].as_py()))
+        gone = self._history.opted_out(recipients[verdict.open()].tolist())
+        if gone:
+            verdict.where(np.isin(recipients, list(gone)), Reason.OPTED_OUT)
+        valid = np.flatnonzero(verdict.open())
         keys: Objects = np.full(len(recipients), None, dtype=object)
-        fresh: list[int] = []
-        repeated: list[int] = []
-        for i in valid:
-            if recipients[i] in gone:
-                continue
-            key = keys[i] = guard_key(recipients[i], texts[i])
-            if schedule is not None and due is not None and reminders is not None:
-                keys[i] = reminders[i]
-                key = schedule.twin_key(due, cells, i, recipients[i], texts[i])
-            if self.options.keep_duplicates:
-                fresh.append(i)
-            elif key in self._seen:
-                repeated.append(i)
-            else:
-                self._seen.add(key)
-                fresh.append(i)
-        verdict.at(repeated, Reason.DUPLICATE_IN_FILE)
+        keys[valid] = twins = guard_keys(
+            pa.array(recipients[valid], pa.string()), texts.take(pa.array(valid))
+        )
+        if self.schedule is not None and due is not None and timed is not None:
+            reminders = self.schedule.guard_keys(due, timed, recipients)
+            if reminders is not None:
+                keys[valid] = reminders[valid]
+                twins = [
+                    self.schedule.twin_key(due, timed, i, recipients[i], texts[i].as_py())
+                    for i in valid.tolist()
+                ]
+        if not self.options.keep_duplicates:
+            verdict.at(self._repeated(valid.tolist(), twins), Reason.DUPLICATE_IN_FILE)
         if not self.options.again:
-            sent = self._history.already_sent([keys[i] for i in fresh])
-            verdict.at([i for i in fresh if keys[i] in sent], Reason.ALREADY_SENT)
+            fresh = np.flatnonzero(verdict.open()).tolist()
+            sent = self._history.already_sent(keys[fresh].tolist())
+            verdict.at([i for i in fresh if keys[i] in sent] if sent else [], Reason.ALREADY_SENT)
         return keys
+
+    def _repeated(self, rows: Sequence[int], keys: Sequence[bytes]) -> list[int]:
+        """Those of the rows whose key an earlier row of the file has."""
+        seen = self._seen
+        repeated = []
+        for row, key in zip(rows, keys, strict=True):
+            if key in seen:
+                repeated.append(row)
+            else:
+                seen.add(key)
+        return repeated
+
+
+def _substituted(texts: TextColumn) -> pa.Array:
+    return pa.array(to_gsm7_column(texts.text), texts.texts.type)
 
 
 def _schedule(sheet: Sheet, options: PlanOptions, locale: Locale, now: datetime | None) -> Schedule | None:

@@ -97,6 +97,27 @@ class _Totals:
     largest_world: int = 0
 
 
+@dataclass(frozen=True)
+class Destinations:
+    """Where rows go: ``names`` are the different (route, country), ``codes`` which of them each row has."""
+
+    codes: Integers
+    names: tuple[tuple[str, str], ...]
+
+    @classmethod
+    def of(cls, routes: Objects, countries: Objects) -> Destinations:
+        """From a column of routes and one of countries."""
+        route_codes, route_names = _codes(routes)
+        country_codes, country_names = _codes(countries)
+        pairs, codes = np.unique(route_codes * len(country_names) + country_codes, return_inverse=True)
+        names = (divmod(pair, len(country_names)) for pair in pairs.tolist())
+        return cls(codes, tuple((route_names[route], country_names[country]) for route, country in names))
+
+    def sums(self, amounts: Integers) -> Integers:
+        """The sum of the rows' ``amounts`` for each name."""
+        return np.bincount(self.codes, amounts, len(self.names)).astype(np.int64)
+
+
 class Pricer:
     """Prices a campaign in row order, chunk by chunk, holding what is left of bundles and wallet."""
 
@@ -109,24 +130,20 @@ class Pricer:
 
     def price(self, rows: Objects, routes: Objects, countries: Objects, parts: Objects) -> PricedColumn:
         """Price the next rows of the campaign that will be sent; ``rows`` are their row numbers."""
-        rows, parts = rows.astype(np.int64), parts.astype(np.int64)
-        route_codes, route_names = _codes(routes)
-        country_codes, country_names = _codes(countries)
-        pairs = route_codes * len(country_names) + country_codes
-        names = {
-            int(pair): (route_names[pair // len(country_names)], country_names[pair % len(country_names)])
-            for pair in np.unique(pairs)
-        }
-        covered = self._draw_on_bundles(rows, pairs, names, parts)
+        return self.price_to(
+            rows.astype(np.int64), Destinations.of(routes, countries), parts.astype(np.int64)
+        )
+
+    def price_to(self, rows: Integers, to: Destinations, parts: Integers) -> PricedColumn:
+        """:meth:`price`, where the destinations are known."""
+        covered = self._draw_on_bundles(rows, to, parts)
         rest = parts - covered
-        cost, whole = self._costs(pairs, names, rest)
+        cost, whole = self._costs(to, rest)
         self._charge_wallet(rows, whole)
-        self._count(rows, pairs, names, parts, rest)
+        self._count(rows, to, parts, rest)
         return PricedColumn(cost, covered.astype(np.int32))
 
-    def _draw_on_bundles(
-        self, rows: Integers, pairs: Integers, names: Mapping[int, tuple[str, str]], parts: Integers
-    ) -> Integers:
+    def _draw_on_bundles(self, rows: Integers, to: Destinations, parts: Integers) -> Integers:
         """The parts of each row that bundles pay for.
 
         Each bundle is walked by itself: WW first, since what it leaves open goes on to the country's bundle.
@@ -135,7 +152,7 @@ class Pricer:
         for bundle in (_WORLD, *_OWN_BUNDLE):
             if self._left.get(bundle, 0) == 0:
                 continue
-            asking = np.isin(pairs, [pair for pair, name in names.items() if bundle in _bundles(*name)])
+            asking = np.array([bundle in _bundles(*name) for name in to.names], np.bool_)[to.codes]
             asked = np.where(asking, rest, 0)
             before = np.cumsum(asked) - asked
             taken = np.clip(self._left[bundle] - before, 0, asked)
@@ -145,19 +162,18 @@ class Pricer:
                 self._totals.bundle_ends[bundle] = int(rows[np.flatnonzero(taken)[-1]])
         return parts - rest
 
-    def _costs(
-        self, pairs: Integers, names: Mapping[int, tuple[str, str]], rest: Integers
-    ) -> tuple[Objects, Integers]:
+    def _costs(self, to: Destinations, rest: Integers) -> tuple[Objects, Integers]:
         """Each row's cost, and the same as a whole number (0 where not known) to sum up along the rows."""
         width = int(rest.max(initial=0)) + 1
-        combinations, which = np.unique(pairs * width + rest, return_inverse=True)
-        costs = np.empty(len(combinations), dtype=object)
-        for position, combination in enumerate(combinations.tolist()):
-            open_parts = combination % width
-            price = self._book.price(*names[combination // width])
-            costs[position] = Decimal(0) if not open_parts else None if price is None else price * open_parts
-        whole = np.array([0 if cost is None else _whole(cost) for cost in costs], dtype=np.int64)
-        return costs[which], whole[which]
+        combination = to.codes * width + rest
+        costs = np.full(len(to.names) * width, None, dtype=object)
+        whole = np.zeros(len(costs), dtype=np.int64)
+        for used in np.flatnonzero(np.bincount(combination)).tolist():
+            open_parts = used % width
+            price = self._book.price(*to.names[used // width])
+            cost = Decimal(0) if not open_parts else None if price is None else price * open_parts
+            costs[used], whole[used] = cost, 0 if cost is None else _whole(cost)
+        return costs[combination], whole[combination]
 
     def _charge_wallet(self, rows: Integers, whole: Integers) -> None:
         if self._wallet is None:
@@ -168,37 +184,30 @@ class Pricer:
                 self._totals.wallet_empty_at = int(rows[empty[0]])
         self._wallet -= int(whole.sum())
 
-    def _count(
-        self,
-        rows: Integers,
-        pairs: Integers,
-        names: Mapping[int, tuple[str, str]],
-        parts: Integers,
-        rest: Integers,
-    ) -> None:
-        for pair, name in names.items():
-            here = pairs == pair
-            self._count_country(name, rows[here], parts[here], rest[here])
-
-    def _count_country(self, name: tuple[str, str], rows: Integers, parts: Integers, rest: Integers) -> None:
-        totals, route = self._totals, name[0]
-        price = self._book.price(*name)
+    def _count(self, rows: Integers, to: Destinations, parts: Integers, rest: Integers) -> None:
         unpaid = np.flatnonzero(rest)
-        all_parts, open_parts = int(parts.sum()), int(rest.sum())
-        counted = RouteBill(
-            rows=len(rows),
-            parts=all_parts,
-            bundle_parts=all_parts - open_parts,
-            cost=Decimal(0) if price is None else price * open_parts,
-            unpriced_rows=len(unpaid) if price is None else 0,
-        )
-        totals.countries.setdefault(name, RouteBill()).add(counted)
-        totals.paid_parts[name] += open_parts
-        if len(unpaid):
-            first = int(rows[unpaid[0]])
-            totals.wallet_from[route] = min(first, totals.wallet_from.get(route, first))
-            if route == _WORLD:
-                totals.largest_world = max(totals.largest_world, int(parts[unpaid].max()))
+        there = np.bincount(to.codes, minlength=len(to.names))
+        all_parts, open_parts = to.sums(parts), to.sums(rest)
+        unpaid_rows = np.bincount(to.codes[unpaid], minlength=len(to.names))
+        first = np.zeros(len(to.names), np.int64)
+        first[to.codes[unpaid[::-1]]] = rows[unpaid[::-1]]  # of several the last one stays
+        for code in np.flatnonzero(there).tolist():
+            name, price = to.names[code], self._book.price(*to.names[code])
+            counted = RouteBill(
+                rows=int(there[code]),
+                parts=int(all_parts[code]),
+                bundle_parts=int(all_parts[code] - open_parts[code]),
+                cost=Decimal(0) if price is None else price * int(open_parts[code]),
+                unpriced_rows=int(unpaid_rows[code]) if price is None else 0,
+            )
+            self._totals.countries.setdefault(name, RouteBill()).add(counted)
+            self._totals.paid_parts[name] += int(open_parts[code])
+            if unpaid_rows[code]:
+                known = self._totals.wallet_from.get(name[0], int(first[code]))
+                self._totals.wallet_from[name[0]] = min(int(first[code]), known)
+        world = np.array([route == _WORLD for route, _ in to.names], np.bool_)[to.codes[unpaid]]
+        largest = int(parts[unpaid[world]].max(initial=0))
+        self._totals.largest_world = max(self._totals.largest_world, largest)
 
     def bill(self) -> Bill:
         """The bill of all rows priced so far."""

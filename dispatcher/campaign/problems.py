@@ -42,7 +42,7 @@ def problems(chunk: PlanChunk, cells: pd.DataFrame, most: int) -> Iterator[Probl
     for i in np.flatnonzero(chunk.status == PlanStatus.INVALID)[:most].tolist():
         column: str | None = chunk.detail[i]
         cell = str(cells[column].iloc[i]) if column in cells.columns else ""
-        found = _found(chunk.reason[i], cell, chunk.sender[i], chunk.text[i])
+        found = _found(chunk.reason[i], cell, chunk.sender[i], chunk.text[i].as_py())
         yield Problem(int(chunk.rows[i]), column, chunk.reason[i], found)
 
 

@@ -14,9 +14,14 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 
-from dispatcher.campaign.alphabet import OFFENDING
-from dispatcher.campaign.segments import count_parts
+from dispatcher.campaign.alphabet import DOUBLE, OFFENDING, OUTSIDE, kinds_of
+from dispatcher.campaign.characters import Flags, Numbers, Unusual, text_bytes
+from dispatcher.campaign.segments import UNKNOWN_PARTS, count_parts, measure, parts_of_units
+
+#: More than there are code points.
+_CODES = 1 << 21
 
 #: (characters, what stands for each of them)
 _GROUPS: tuple[tuple[str, str], ...] = (
@@ -89,6 +94,48 @@ def _replaced(text: str, found: Iterable[str]) -> str | None:
     return replaced
 
 
+def parts_saved(texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
+    """The parts that replacing saves on each of ``texts`` (NFC), which take ``parts`` now.
+
+    ``unusual`` are their characters that take two septets or are outside GSM-7.
+    """
+    kinds = kinds_of(unusual.codes)
+    outside = kinds == OUTSIDE
+    codes, which = np.unique(unusual.codes[outside], return_inverse=True)
+    plain = [substitute(chr(code)) for code in codes.tolist()]
+    measured = [measure(text or "") for text in plain]
+    rows, size = unusual.rows[outside], len(texts)
+
+    def in_each(of_code: list[int]) -> Numbers:
+        weights = np.array(of_code, np.float64)[which]
+        return np.bincount(rows, weights, size).astype(np.int64)
+
+    septets = [found.units for found in measured]
+    twice = [found.units - len(text or "") for found, text in zip(measured, plain, strict=True)]
+    doubles = unusual.count(kinds == DOUBLE) + in_each(twice)
+    units = unusual.lengths - unusual.count(outside) + unusual.count(kinds == DOUBLE) + in_each(septets)
+    after = parts_of_units(units, doubles, np.zeros(size, np.bool_))
+    hopeless = in_each([text is None for text in plain]) > 0
+    saved = np.where(hopeless, 0, np.maximum(parts - after, 0))
+    vanishing = (in_each([bool((text or "").strip()) for text in plain]) == 0) & ~_stay_visible(texts)
+    for row in np.flatnonzero(~hopeless & (vanishing | (after == UNKNOWN_PARTS))).tolist():
+        saved[row] = _saved_on(texts[row].as_py(), int(parts[row]))
+    return saved
+
+
+def _stay_visible(texts: pa.Array) -> Flags:
+    """Texts that begin with a letter or sign of GSM-7's ASCII, so that something is left of them; the rest may too."""
+    data, ends = text_bytes(texts)
+    first = np.concatenate([data, np.zeros(1, np.uint8)])[ends[:-1]].astype(np.int64)
+    stays: Flags = (first > ord(" ")) & (first < 0x80) & (kinds_of(first) != OUTSIDE)
+    return stays & (np.diff(ends) > 0)
+
+
+def _saved_on(text: str, parts: int) -> int:
+    replaced = _replaced(text, set(OFFENDING.findall(text)))
+    return 0 if replaced is None else parts - count_parts(replaced)
+
+
 @dataclass
 class CharacterSavings:
     """One character outside GSM-7: the ``rows`` it stands in, the ``parts`` ``--gsm7`` would save on them.
@@ -117,8 +164,7 @@ class Savings:
         found = set(OFFENDING.findall(text))
         if not found:
             return
-        replaced = _replaced(text, found)
-        saved = 0 if replaced is None else parts - count_parts(replaced)
+        saved = _saved_on(text, parts)
         self.rows += saved > 0
         self.parts += saved
         self.ucs2_rows += 1
@@ -126,6 +172,25 @@ class Savings:
         for character in found:
             self._of(character).rows += 1
             self._of(character).parts += saved
+
+    def add_column(self, texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
+        """:meth:`add` for every one of ``texts`` (NFC), none of them in GSM-7; gives the parts saved on each.
+
+        ``unusual`` are their characters that take two septets or are outside GSM-7.
+        """
+        outside = kinds_of(unusual.codes) == OUTSIDE
+        saved = parts_saved(texts, parts, unusual)
+        self.rows += int(np.count_nonzero(saved))
+        self.parts += int(saved.sum())
+        self.ucs2_rows += len(texts)
+        self.ucs2_parts += int(parts.sum())
+        places = np.unique(unusual.rows[outside] * _CODES + unusual.codes[outside])
+        codes, which, rows = np.unique(places % _CODES, return_inverse=True, return_counts=True)
+        of_code = np.bincount(which, saved[places // _CODES], len(codes)).astype(np.int64)
+        for code, count, less in zip(codes.tolist(), rows.tolist(), of_code.tolist(), strict=True):
+            self._of(chr(code)).rows += count
+            self._of(chr(code)).parts += less
+        return saved
 
     def _of(self, character: str) -> CharacterSavings:
         known = self.characters.get(character)

@@ -10,6 +10,8 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from dispatcher.campaign.alphabet import offending
 from dispatcher.campaign.earlier_report import Claim
@@ -100,17 +102,22 @@ class PlanSummary:
         if self.first is None and ready.any():
             i = int(np.flatnonzero(ready)[0])
             self.first = FirstMessage(
-                int(chunk.rows[i]), chunk.recipient[i], chunk.sender[i], chunk.text[i], int(chunk.parts[i])
+                int(chunk.rows[i]),
+                chunk.recipient[i],
+                chunk.sender[i],
+                chunk.text[i].as_py(),
+                int(chunk.parts[i]),
             )
 
-    def add_substitutions(self, rows: Objects, before: Objects, after: Objects) -> None:
+    def add_substitutions(self, rows: Objects, before: pa.Array, after: pa.Array) -> None:
         """Count what ``--gsm7`` replaced in texts that will be sent."""
-        for i in np.flatnonzero(before != after).tolist():
-            for character, times in Counter(offending(before[i])).items():
+        for i in pc.indices_nonzero(pc.not_equal(before, after)).to_pylist():
+            old, new = before[i].as_py(), after[i].as_py()
+            for character, times in Counter(offending(old)).items():
                 known = self.substitutions.get(character)
                 if known is None:
                     plain = substitute(character) or ""
-                    known = Substitution(character, plain, int(rows[i]), before[i], after[i])
+                    known = Substitution(character, plain, int(rows[i]), old, new)
                     self.substitutions[character] = known
                 known.times += times
                 known.rows += 1
@@ -124,7 +131,7 @@ class PlanSummary:
             self.repairs[repair] += len(hit)
             examples = self.repair_examples.setdefault(repair, [])
             for i in hit[: _EXAMPLES - len(examples)] if len(examples) < _EXAMPLES else ():
-                examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i], chunk.recipient[i]))
+                examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), chunk.recipient[i]))
 
     def _add_examples(self, cells: pd.DataFrame) -> None:
         for heading in cells.columns:

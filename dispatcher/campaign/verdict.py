@@ -34,22 +34,28 @@ class Verdict:
         self._chunk = chunk
         self.reason: Objects = np.full(len(chunk.rows), None, dtype=object)
         self.detail: Objects = np.full(len(chunk.rows), None, dtype=object)
+        self._open = np.ones(len(chunk.rows), np.bool_)
 
     def open(self) -> npt.NDArray[np.bool_]:
-        return _absent(self.reason)
+        """Which rows nothing speaks against so far."""
+        return self._open.copy()
 
     def where(self, mask: npt.NDArray[np.bool_], reason: Reason, detail: str | None = None) -> None:
-        hit = mask & self.open()
+        hit = mask & self._open
         self.reason[hit] = reason
         self.detail[hit] = detail
+        self._open &= ~mask
 
     def at(self, positions: Sequence[int], reason: Reason) -> None:
         self.reason[positions] = reason
+        self._open[positions] = False
 
     def add(self, reasons: Objects, *, detail: str | None = None, details: Objects | None = None) -> None:
-        hit = ~_absent(reasons) & self.open()
+        against = ~_absent(reasons)
+        hit = against & self._open
         self.reason[hit] = reasons[hit]
         self.detail[hit] = detail if details is None else details[hit]
+        self._open &= ~against
 
     def hidden(self) -> None:
         self.where(self._chunk.hidden == Hidden.BY_HAND, Reason.HIDDEN_BY_HAND)
@@ -70,7 +76,7 @@ class Verdict:
     def status(self) -> Objects:
         status: Objects = np.empty(len(self.reason), dtype=object)
         status[:] = PlanStatus.READY  # np.full would make a plain str of it
-        against = np.flatnonzero(~self.open()).tolist()
+        against = np.flatnonzero(~self._open).tolist()
         status[against] = [_STATUS.get(self.reason[i], PlanStatus.INVALID) for i in against]
         return status
 

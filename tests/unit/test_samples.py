@@ -56,8 +56,8 @@ def plan(path: Path, message: str | None = None) -> list[Planned]:
     )
     return [
         Planned(
-            int(chunk.rows[i]), chunk.status[i], chunk.reason[i], chunk.phone[i], chunk.recipient[i],
-            chunk.country[i], Repair(int(chunk.repairs[i])), chunk.sender[i], chunk.text[i],
+            int(chunk.rows[i]), chunk.status[i], chunk.reason[i], chunk.phone[i].as_py(), chunk.recipient[i],
+            chunk.country[i], Repair(int(chunk.repairs[i])), chunk.sender[i], chunk.text[i].as_py(),
             str(chunk.encoding[i]), int(chunk.parts[i]),
         )
         for chunk in planner.chunks()

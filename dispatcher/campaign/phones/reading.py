@@ -14,10 +14,12 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 from platformdirs import user_cache_path
 
 from dispatcher.campaign.phones.automaton import Automaton
 from dispatcher.campaign.phones.cleaning import Written, read_writing
+from dispatcher.campaign.phones.disguised import undisguised
 from dispatcher.campaign.phones.keeping import kept_automaton, kept_file
 from dispatcher.campaign.phones.numbering import Origin, Verdict, judge
 from dispatcher.campaign.phones.patterns import UnknownSyntax
@@ -104,6 +106,7 @@ def read_text_cells(cells: pa.LargeStringArray, recogniser: Recogniser, default_
     for start in range(0, len(cells), _CHUNK):
         chunk = cells.slice(start, _CHUNK)
         answers = recogniser.read(chunk)
+        _read_disguised(chunk, recogniser, answers)
         rest = chunk.filter(pa.array(answers.open)).to_pylist()
         chunks.append(_filled(answers, _as_column(_read_each(rest, default_region, known))))
     if not chunks:
@@ -114,6 +117,20 @@ def read_text_cells(cells: pa.LargeStringArray, recogniser: Recogniser, default_
         reason=np.concatenate([chunk.reason for chunk in chunks]),
         repairs=np.concatenate([chunk.repairs for chunk in chunks]),
     )
+
+
+def _read_disguised(cells: pa.LargeStringArray, recogniser: Recogniser, answers: Answers) -> None:
+    """Answer cells that the tables can read once their disguise is off."""
+    plain = undisguised(pc.fill_null(cells.filter(pa.array(answers.open)), ""))
+    disguised = np.flatnonzero(plain.repairs)
+    again = recogniser.read(plain.cells.take(pa.array(disguised)))
+    known = ~again.open
+    rows = np.flatnonzero(answers.open)[disguised[known]]
+    for name in ("recipient", "country", "reason"):
+        getattr(answers, name)[rows] = getattr(again, name)[known]
+    mobile = ~pd.isna(again.recipient[known])
+    answers.repairs[rows] = (again.repairs[known] | plain.repairs[disguised[known]]) * mobile
+    answers.open[rows] = False
 
 
 def _automaton(rows: int) -> Automaton | None:

@@ -5,6 +5,7 @@
 texts together.
 """
 
+from dispatcher.campaign.template.columns import cells_of
 from dispatcher.campaign.template.render import Rendered, Template, TextColumn, compile_template, literal
 
-__all__ = ["Rendered", "Template", "TextColumn", "compile_template", "literal"]
+__all__ = ["Rendered", "Template", "TextColumn", "cells_of", "compile_template", "literal"]

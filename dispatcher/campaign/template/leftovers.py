@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 import unicodedata
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 
 #: Error values as Excel shows them in English, Italian, Spanish, French and German.
 ERROR_CELLS = (
@@ -18,7 +18,7 @@ ERROR_CELLS = (
 )  # fmt: skip
 
 #: A cheap look before the exact one: a text without any of these holds no placeholder and no error.
-_SIGNS = ("{{", "}}", "{%", "«", "#", "Err:", "\ufffd", "Ã", "Â", "â")
+PLACEHOLDER_SIGNS = ("{{", "}}", "{%", "«", "#", "Err:", "\ufffd", "Ã", "Â", "â")
 _ERRORS = "|".join(re.escape(error) for error in sorted(ERROR_CELLS, key=len, reverse=True))
 # What is left of letters that were read in a wrong encoding before they got here: "Perch�", "cittÃ", "lâ€™ora".
 _BROKEN = "\ufffd|Ã[\u00a0-\u00bfˆ‰€]|(?<=[a-z])Ã(?![A-Za-z])|Â[\u00a0-\u00bf]|â€|â‚¬"
@@ -30,10 +30,12 @@ _FOREIGN_FIELD = re.compile(
 )
 _WORD = re.compile(r"\b(?:nan|NaN|None|NaT)\b")
 _WHOLE = frozenset({"nan", "NaN", "None", "NaT", "null", "NULL", "(null)", "<NA>"})
+#: A cheap look before the exact one: a text without any of these holds no word for nothing.
+NOTHING_WORDS = ("nan", "NaN", "None", "NaT", "null", "NULL", "<NA>")
 
 #: Whitespace and characters of no width: what a text or a value of nothing else looks like to a reader.
 _INVISIBLE = "\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u00ad"
-_BLANKS = _INVISIBLE + "".join(map(chr, range(0x3001))).translate(
+BLANKS = _INVISIBLE + "".join(map(chr, range(0x3001))).translate(
     {code: None for code in range(0x3001) if not chr(code).isspace()}
 )
 
@@ -42,20 +44,24 @@ def clean(value: object) -> str:
     """A cell as text without blanks around it; a missing one (None, NaN, NA) is empty."""
     if not isinstance(value, str):
         return ""
-    return value.strip() if value.isascii() else value.strip(_BLANKS)
+    return value.strip() if value.isascii() else value.strip(BLANKS)
 
 
 def tidy(text: str) -> str:
     """The text as it is sent: line ends LF, composed form (NFC), no blanks around it."""
     if "\r" in text:
         text = text.replace("\r\n", "\n").replace("\r", "\n")
-    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip(_BLANKS)
+    return text.strip() if text.isascii() else unicodedata.normalize("NFC", text).strip(BLANKS)
 
 
 def placeholder(text: str) -> str | None:
     """The first placeholder, spreadsheet error or broken letter in ``text``."""
     found = _PLACEHOLDER.search(text)
     return found[0] if found else None
+
+
+#: A text without any of these holds no field of another program.
+FOREIGN_SIGNS = ("{", "[", "<", "%", "$")
 
 
 def foreign_field(text: str, is_column: Callable[[str], bool]) -> str | None:
@@ -66,30 +72,12 @@ def foreign_field(text: str, is_column: Callable[[str], bool]) -> str | None:
     return None
 
 
-def may_hold_foreign_field(texts: Iterable[str]) -> bool:
-    """False only when :func:`foreign_field` finds nothing in any of the texts."""
-    joined = "\n".join(texts)
-    return any(sign in joined for sign in "{[<%$")
-
-
 def nothing_word(text: str) -> str | None:
     """The first word in ``text`` by which programs say nothing (nan, None, NaT, or all of it null)."""
     if text in _WHOLE:
         return text
     found = _WORD.search(text)
     return found[0] if found else None
-
-
-def may_hold_placeholder(texts: Iterable[str]) -> bool:
-    """False only when :func:`placeholder` finds nothing in any of the texts."""
-    joined = "\n".join(texts)
-    return any(sign in joined for sign in _SIGNS)
-
-
-def may_hold_nothing_word(values: Iterable[str]) -> bool:
-    """False only when :func:`nothing_word` finds nothing in any of the values."""
-    values = list(values)
-    return not _WHOLE.isdisjoint(values) or _WORD.search("\n".join(values)) is not None
 
 
 def left_over(text: str, values: Mapping[str, str]) -> tuple[bool, str | None]:

@@ -2,29 +2,37 @@
 
 from __future__ import annotations
 
-import itertools
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+import pyarrow.compute as pc
 from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, TemplateSyntaxError
 
+from dispatcher.campaign.characters import text_bytes
 from dispatcher.campaign.reasons import Reason
+from dispatcher.campaign.template.columns import (
+    Rows,
+    cells_of,
+    clean_column,
+    needs_tidying,
+    rows_with_any,
+    rows_with_nothing_word,
+    rows_with_placeholder,
+    tidy_column,
+)
 from dispatcher.campaign.template.filters import MAX_CHARACTERS, TextOverflow
 from dispatcher.campaign.template.headings import Headings
 from dispatcher.campaign.template.language import Field, Program, parse
 from dispatcher.campaign.template.leftovers import (
+    FOREIGN_SIGNS,
     clean,
     foreign_field,
     left_over,
-    may_hold_foreign_field,
-    may_hold_nothing_word,
-    may_hold_placeholder,
-    nothing_word,
-    placeholder,
     tidy,
 )
 from dispatcher.campaign.template.sandbox import Blank, BlankField, BoundedEnvironment, Budget, TooMuchWork
@@ -47,13 +55,18 @@ class Rendered:
     detail: str | None = None
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class TextColumn:
-    """One :class:`Rendered` per row, as columns of objects."""
+    """One :class:`Rendered` per row, as columns: Arrow text with nulls, and arrays of objects."""
 
-    text: np.ndarray[Any, Any]
+    texts: pa.Array
     reason: np.ndarray[Any, Any]
     detail: np.ndarray[Any, Any]
+
+    @property
+    def text(self) -> np.ndarray[Any, Any]:
+        """The texts as Python's own; None where there is none."""
+        return np.asarray(self.texts.to_numpy(zero_copy_only=False), dtype=object)
 
 
 def compile_template(source: str, headings: Sequence[str], *, decimal_mark: str = ".") -> Template:
@@ -90,18 +103,20 @@ class Template:
         self._blanks = [Blank(heading) for heading in self.fields]
         self._positions = {position: index for index, position in enumerate(program.positions)}
         self._budget = program.budget
-        self._pieces = program.pieces
+        self._pieces = program.pieces if _all_encodable(program.pieces or []) else None
         self._compiled = compiled
 
     def render(self, cells: pd.DataFrame) -> TextColumn:
         """The texts of all rows of ``cells``; equal to :meth:`render_row` of each."""
-        values = [[clean(value) for value in cells[heading].tolist()] for heading in self.fields]
+        values = [clean_column(cells_of(cells[heading])) for heading in self.fields]
         joined = None if self._pieces is None else self._join(self._pieces, values, len(cells))
-        if joined is None:
-            texts, odd = [""] * len(cells), list(range(len(cells)))
+        if self._pieces is None or joined is None:
+            joined, odd = pa.nulls(len(cells), pa.string()), np.arange(len(cells))
         else:
-            texts, odd = joined, self._odd(self._pieces or [], values, joined)
-        return _column(texts, odd, self._run_all([[column[row] for column in values] for row in odd]))
+            odd = self._odd(self._pieces, values, joined)
+        taken = (column.take(pa.array(odd)).to_pylist() for column in values)
+        rows = zip(*taken, strict=True) if values else ([] for _ in odd)
+        return _column(joined, odd, list(self._run_all(rows)))
 
     def render_row(self, values: Mapping[str, str]) -> Rendered:
         """The rule for one row; ``values`` by heading."""
@@ -119,7 +134,7 @@ class Template:
         except _ROW_FAILURES:
             pass  # "1" may be no value for this template
 
-    def _run_all(self, rows: Sequence[Sequence[str]]) -> Iterator[Rendered]:
+    def _run_all(self, rows: Iterable[Sequence[str]]) -> Iterator[Rendered]:
         exhausted = 0
         for values in rows:
             try:
@@ -136,6 +151,7 @@ class Template:
                 return Rendered(None, Reason.TEXT_TOO_LONG, heading)
         try:
             text = tidy(self._text(values))
+            text.encode()  # half a surrogate pair is no text
         except BlankField as error:
             return Rendered(None, Reason.TEXT_FIELD_EMPTY, str(error))
         except TextOverflow:
@@ -161,36 +177,50 @@ class Template:
                 raise TextOverflow
         return "".join(chunks)
 
-    def _join(self, pieces: list[str | Field], values: list[list[str]], rows: int) -> list[str] | None:
+    def _join(self, pieces: list[str | Field], values: list[pa.Array], rows: int) -> pa.Array | None:
         """The texts by joining columns; None when cells are so long that each row has to be watched."""
         columns = [self._piece(piece, values) for piece in pieces]
-        longest = (len(c) if isinstance(c, str) else max(map(len, c), default=0) for c in columns)
+        longest = (len(c) if isinstance(c, str) else pc.max(pc.utf8_length(c)).as_py() or 0 for c in columns)
         if sum(longest) > _MAX_JOINED:
             return None
-        filled = (itertools.repeat(c, rows) if isinstance(c, str) else c for c in columns)
-        return [tidy(text) for text in map("".join, zip(*filled, strict=False))]
+        odd = np.zeros(rows, np.bool_)
+        for column in values:
+            odd |= needs_tidying(column)
+        if any(isinstance(c, str) and needs_tidying(pa.array([c]))[0] for c in columns):
+            odd[:] = True
+        if all(isinstance(c, str) for c in columns):
+            return pa.repeat(tidy("".join(map(str, columns))), rows)
+        # 64-bit offsets: a chunk of long cells has more bytes than 32 can count
+        filled = [
+            pa.scalar(c, pa.large_string()) if isinstance(c, str) else c.cast(pa.large_string())
+            for c in columns
+        ]
+        return tidy_column(pc.binary_join_element_wise(*filled, pa.scalar("", pa.large_string())), odd)
 
-    def _piece(self, piece: str | Field, values: list[list[str]]) -> str | list[str]:
+    def _piece(self, piece: str | Field, values: list[pa.Array]) -> str | pa.Array:
         if isinstance(piece, str):
             return piece
         column, default = values[self._positions[piece.position]], piece.default
-        return column if default is None else [value or default for value in column]
+        return column if default is None else pc.if_else(pc.equal(column, ""), default, column)
 
-    def _odd(self, pieces: list[str | Field], values: list[list[str]], texts: list[str]) -> list[int]:
+    def _odd(self, pieces: list[str | Field], values: list[pa.Array], texts: pa.Array) -> Rows:
         """The rows whose joined text may not be what :meth:`_run` gives; all others are plain and clean."""
+        length = np.diff(text_bytes(texts)[1])
         # Half, since blanks around the text count while it is made but are gone from it now.
-        odd = {row for row, text in enumerate(texts) if not 0 < len(text) <= MAX_CHARACTERS // 2}
+        odd = (length == 0) | (length > MAX_CHARACTERS // 2)
         for piece in pieces:
             if isinstance(piece, Field) and piece.default is None:
-                column = values[self._positions[piece.position]]
-                if "" in column:
-                    odd.update(row for row, value in enumerate(column) if not value)
+                odd |= np.diff(text_bytes(values[self._positions[piece.position]])[1]) == 0
         for column in values:
-            if may_hold_nothing_word(column):
-                odd.update(row for row, value in enumerate(column) if nothing_word(value))
-        if may_hold_placeholder(texts):
-            odd.update(row for row, text in enumerate(texts) if placeholder(text))
-        return sorted(odd)
+            odd[rows_with_nothing_word(column)] = True
+        odd[rows_with_placeholder(texts)] = True
+        return np.flatnonzero(odd)
+
+
+def _all_encodable(pieces: Sequence[str | Field]) -> bool:
+    """Whether there is no half of a surrogate pair, which no text can hold."""
+    words = (piece if isinstance(piece, str) else piece.default or "" for piece in pieces)
+    return not any("\ud800" <= character <= "\udfff" for word in words for character in word)
 
 
 #: What a template may raise for a row whose values do not suit it: a number that is none, a missing word, ...
@@ -211,21 +241,30 @@ def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
     ``headings`` are the sheet's columns: ``[Nome]`` was meant as a field when one is called Nome.
     """
     name = str(column.name)
-    texts = [tidy(value) if isinstance(value, str) else "" for value in column.tolist()]
-    odd = {row for row, text in enumerate(texts) if not text}
-    if may_hold_placeholder(texts) or may_hold_nothing_word(texts):
-        odd.update(row for row, text in enumerate(texts) if placeholder(text) or nothing_word(text))
-    if headings and may_hold_foreign_field(texts):
+    cells = cells_of(column)
+    texts = tidy_column(cells, needs_tidying(cells))
+    missing = np.diff(text_bytes(texts)[1]) == 0
+    left_over = np.zeros(len(texts), np.bool_)
+    left_over[rows_with_placeholder(texts)] = True
+    left_over[rows_with_nothing_word(texts)] = True
+    if headings:
         is_column = Headings(headings).knows
-        odd.update(row for row, text in enumerate(texts) if foreign_field(text, is_column))
-    reasons = (Reason.TEXT_LEFTOVER if texts[row] else Reason.TEXT_MISSING for row in sorted(odd))
-    return _column(texts, sorted(odd), (Rendered(None, reason, name) for reason in reasons))
+        foreign = rows_with_any(texts, FOREIGN_SIGNS, lambda text: foreign_field(text, is_column) is not None)
+        left_over[foreign] = True
+    odd = np.flatnonzero(missing | left_over)
+    reasons = (Reason.TEXT_MISSING if missing[row] else Reason.TEXT_LEFTOVER for row in odd.tolist())
+    return _column(texts, odd, [Rendered(None, reason, name) for reason in reasons])
 
 
-def _column(texts: list[str], odd: list[int], rendered: Iterable[Rendered]) -> TextColumn:
+def _column(texts: pa.Array, odd: Rows, rendered: Sequence[Rendered]) -> TextColumn:
     """The texts, with the odd rows as rendered one by one."""
-    table = np.full((3, len(texts)), None, dtype=object)
-    table[0] = texts
-    for row, result in zip(odd, rendered, strict=True):
-        table[0, row], table[1, row], table[2, row] = result.text, result.reason, result.detail
-    return TextColumn(table[0], table[1], table[2])
+    reason, detail = (np.full(len(texts), None, dtype=object) for _ in range(2))
+    if len(odd):
+        mask = np.zeros(len(texts), np.bool_)
+        mask[odd] = True
+        texts = pc.replace_with_mask(
+            texts, pa.array(mask), pa.array([row.text for row in rendered], texts.type)
+        )
+        reason[odd] = [row.reason for row in rendered]
+        detail[odd] = [row.detail for row in rendered]
+    return TextColumn(texts, reason, detail)

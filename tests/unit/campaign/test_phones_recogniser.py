@@ -18,6 +18,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from platformdirs import user_cache_path
 
+from dispatcher.campaign.phones import reading
 from dispatcher.campaign.phones.automaton import SYMBOLS, Automaton, build_automaton
 from dispatcher.campaign.phones.keeping import kept_automaton, kept_file
 from dispatcher.campaign.phones.metadata import FIXED, GENERAL, MOBILE, OTHERS, all_regions
@@ -204,6 +205,39 @@ def test_the_tables_equal_the_rule(automaton: Automaton, region: str) -> None:
 
     assert wrong == []
     assert answered > 0.15
+
+
+MARKS = ("\u200e", "\u200b", "\u00a0", "\u202f", "\ufeff", "\u00ad", "\u202e", "\u2060", " ")
+
+
+def disguised(rng: random.Random, text: str) -> str:
+    """With ``tel:``, or marks that nobody sees, or both."""
+    if rng.random() < 0.6:
+        text = rng.choice(("tel:", "tel:", "tel: ", "Tel:", "tel:tel:")) + text
+    for _ in range(rng.randrange(3)):
+        place = rng.randrange(len(text) + 1)
+        text = text[:place] + rng.choice(MARKS) + text[place:]
+    return text
+
+
+@pytest.mark.parametrize("region", ["IT", "GB", "US"])
+def test_a_disguise_changes_nothing_but_the_repairs(automaton: Automaton, region: str) -> None:
+    rng = random.Random(5)
+    source = cells_of(automaton, rng, region)
+    texts = [disguised(rng, next(source)) for _ in range(3_000)]
+    cells = pa.array(texts, pa.large_string())
+
+    assert values(read_text_cells(cells, Recogniser(automaton, region), region)) == by_the_rule(texts, region)
+
+
+@pytest.mark.parametrize("text", ["tel:+393331234567", "\u200e+39\u00a0333 1234567", "tel:333\u202f123 4567"])
+def test_usual_disguises_need_no_rule(
+    automaton: Automaton, text: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(reading, "read_phone", _never)
+    column = read_text_cells(pa.array([text], pa.large_string()), Recogniser(automaton, "IT"), "IT")
+
+    assert column.recipient.tolist() == ["+393331234567"]
 
 
 # The cells that people write must not fall back to the rule unnoticed: they would be right, and slow.

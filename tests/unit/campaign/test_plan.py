@@ -21,9 +21,10 @@ from dispatcher.campaign.columns import ColumnOptions
 from dispatcher.campaign.history import NoHistory
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.phones import read_phone
-from dispatcher.campaign.plan import PlanChunk, Planner, PlanOptions, guard_key
+from dispatcher.campaign.plan import PlanChunk, Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.reasons import PlanStatus, Reason
+from dispatcher.campaign.repeated import guard_key
 from dispatcher.campaign.routes import Route, route_of
 from dispatcher.campaign.segments import MAX_PARTS, measure
 from dispatcher.campaign.senders import sender_problem

@@ -16,9 +16,10 @@ import pytest
 
 from dispatcher.campaign.history import NoHistory
 from dispatcher.campaign.locale import Locale
-from dispatcher.campaign.plan import Planner, PlanOptions, guard_key
+from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.price_book import Price
 from dispatcher.campaign.prices import Funds, PriceBook
+from dispatcher.campaign.repeated import guard_key
 from dispatcher.campaign.routes import Route
 from dispatcher.errors import FileError
 from dispatcher.intake.loading import (

@@ -1,0 +1,143 @@
+"""The unusual characters of a column of texts, found in its bytes: where each stands and what it is.
+
+Nearly all characters of a message are plain.  One look into a table per byte finds the few that are not, and only
+those are decoded, so a column of a hundred million characters costs about as much as reading it once.
+"""
+
+from __future__ import annotations
+
+import unicodedata
+from collections.abc import Iterable
+from dataclasses import dataclass
+from functools import lru_cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+import pyarrow as pa
+import pyarrow.compute as pc
+
+Numbers = npt.NDArray[np.int64]
+Flags = npt.NDArray[np.bool_]
+Bytes = npt.NDArray[np.uint8]
+
+_ASCII = 0x80
+# Bytes of a character by its first byte, in UTF-8; 0 is a byte inside a character.
+_WIDTHS = np.ones(256, np.uint8)
+_WIDTHS[0x80:0xC0], _WIDTHS[0xC0:0xE0], _WIDTHS[0xE0:0xF0], _WIDTHS[0xF0:] = 0, 2, 3, 4
+_FIRST_BITS = np.array([0, 0x7F, 0x1F, 0x0F, 0x07], np.uint32)
+#: Where no character joins the one before it, whatever that is, unless its own class says so.
+_SAFE_RANGES = ((0x80, 0x300), (0x370, 0x900), (0x1E00, 0x3000), (0x1F000, 0x1FB00))
+
+
+@dataclass(frozen=True)
+class Unusual:
+    """``rows`` and ``codes`` have an entry for each unusual character of the texts, in order: the text it stands in,
+    and its code point.  ``lengths`` has the number of all characters of each text.
+    """
+
+    rows: Numbers
+    codes: Numbers
+    lengths: Numbers
+
+    def of_texts(self, first: int, last: int) -> Unusual:
+        """Of the texts from ``first`` to before ``last``."""
+        start, end = np.searchsorted(self.rows, [first, last])
+        return Unusual(self.rows[start:end] - first, self.codes[start:end], self.lengths[first:last])
+
+    def count(self, chosen: Flags) -> Numbers:
+        """How many of the ``chosen`` characters each text has."""
+        return np.bincount(self.rows[chosen], minlength=len(self.lengths))
+
+    def rows_with(self, chosen: Flags) -> Flags:
+        """Which texts have one of the ``chosen`` characters."""
+        found = np.zeros(len(self.lengths), np.bool_)
+        found[self.rows[chosen]] = True
+        return found
+
+
+def unusual_characters(texts: pa.Array, usual: Iterable[int] = range(_ASCII)) -> Unusual:
+    """Every character of ``texts`` (no nulls) that is not ASCII or not ``usual``."""
+    data, ends = text_bytes(texts)
+    places = np.flatnonzero(_interesting(frozenset(usual))[data])
+    first = data[places]
+    width = _WIDTHS[first]
+    codes = (first & _FIRST_BITS[width]).astype(np.int64)
+    for position in range(1, int(width.max(initial=1))):
+        longer = np.flatnonzero(width > position)
+        codes[longer] = (codes[longer] << 6) | (data[places[longer] + position] & 0x3F)
+    before = np.searchsorted(places, ends)
+    in_each = np.diff(before)
+    rows = np.repeat(np.arange(len(in_each)), in_each)
+    surplus = np.concatenate([[0], np.cumsum(width - np.uint8(1), dtype=np.int64)])[before]
+    return Unusual(rows, codes, np.diff(ends) - np.diff(surplus))
+
+
+def text_bytes(texts: pa.Array) -> tuple[Bytes, Numbers]:
+    """The bytes of all texts together; where the first begins and each one ends in them."""
+    offset_type = np.int64 if pa.types.is_large_string(texts.type) else np.int32
+    _, offsets, data = texts.buffers()
+    if not len(texts) or offsets is None:
+        return np.zeros(0, np.uint8), np.zeros(len(texts) + 1, np.int64)
+    skipped = texts.offset * np.dtype(offset_type).itemsize
+    ends: Numbers = np.frombuffer(offsets, offset_type, len(texts) + 1, skipped).astype(np.int64)
+    if data is None:
+        return np.zeros(0, np.uint8), ends
+    return np.frombuffer(data, np.uint8)[ends[0] : ends[-1]], ends - ends[0]
+
+
+def arrow_texts(values: Any) -> pa.Array | None:
+    """Any column of text as one Arrow array, missing ones null.
+
+    None when Arrow cannot hold it: half a surrogate pair, or something else than text.
+    """
+    try:
+        texts = pa.array(values, from_pandas=True)
+        if isinstance(texts, pa.ChunkedArray):
+            texts = texts.combine_chunks()
+        if isinstance(texts, pa.ChunkedArray):  # what older versions of Arrow return
+            texts = texts.chunk(0)
+    except (pa.ArrowException, UnicodeEncodeError):
+        return None
+    if pa.types.is_null(texts.type):
+        return texts.cast(pa.string())
+    is_text = pa.types.is_string(texts.type) or pa.types.is_large_string(texts.type)
+    return texts if is_text else None
+
+
+def may_not_be_composed(unusual: Unusual) -> Flags:
+    """Which texts may differ from their composed form (NFC); False is certain, where all non-ASCII was looked for."""
+    return unusual.rows_with(_may_compose(unusual.codes))
+
+
+def composed(texts: pa.Array) -> pa.Array:
+    """The texts (no nulls) in their composed form (NFC)."""
+    unusual = unusual_characters(texts)
+    odd = pa.array(may_not_be_composed(unusual))
+    if not odd.true_count:
+        return texts
+    plain = [unicodedata.normalize("NFC", text) for text in texts.filter(odd).to_pylist()]
+    return pc.replace_with_mask(texts, odd, pa.array(plain, texts.type))
+
+
+def _may_compose(codes: Numbers) -> Flags:
+    distinct, which = np.unique(codes, return_inverse=True)
+    return np.array([not _stays_itself(int(code)) for code in distinct], np.bool_)[which]
+
+
+@lru_cache(maxsize=8192)
+def _stays_itself(code: int) -> bool:
+    character = chr(code)
+    return code < _ASCII or (
+        any(first <= code < end for first, end in _SAFE_RANGES)
+        and not unicodedata.combining(character)
+        and unicodedata.is_normalized("NFC", character)
+    )
+
+
+@lru_cache(maxsize=8)
+def _interesting(usual: frozenset[int]) -> Flags:
+    """By byte: whether a character that is not usual begins with it."""
+    table = _WIDTHS > 0
+    table[[code for code in usual if code < _ASCII]] = False
+    return table
