@@ -6,9 +6,11 @@ built (:mod:`dispatcher.building`).
 
 from __future__ import annotations
 
+import secrets
 from collections.abc import Callable
 from contextlib import AbstractContextManager, ExitStack
 from datetime import UTC, datetime
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING
@@ -19,16 +21,21 @@ from sqlalchemy.engine import make_url
 from dispatcher.errors import UsageError
 from dispatcher.ledger import Ledger
 from dispatcher.settings import Configuration, GatewayKind, choose_target, masked
+from dispatcher.target import callback_url
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
     from dispatcher.accounts import AccountDesk
     from dispatcher.campaign.prices import Funds, PriceBook
+    from dispatcher.gateway.models import Callback
+    from dispatcher.gateway.signing import Signer
     from dispatcher.intake.house import House
     from dispatcher.report.campaign import Reporter
     from dispatcher.schedules.scheduler import Happening
     from dispatcher.schedules.service import ScheduleService
     from jobs.service import WorkerService
+
+SHORTEST_SECRET = 16  # characters; what is shorter can be guessed
 
 
 class Application:
@@ -84,6 +91,25 @@ class Application:
                 "no_ledger", found=make_url(self.settings.ledger).render_as_string(hide_password=True)
             )
         return ledger
+
+    def signer(self, ledger: Ledger) -> Signer:
+        """Signs the callbacks of this ledger's messages, and knows its own again.
+
+        Where the settings have no secret, one is made and kept in the ledger: all its processes need the same.
+        """
+        from dispatcher.gateway.signing import Signer
+
+        given = self.settings.callback_secret
+        if given is None:
+            return Signer(ledger.agreement("callback_secret").reach(secrets.token_hex(32), replace=False))
+        if len(given.get_secret_value()) < SHORTEST_SECRET:
+            raise UsageError("settings_callback_secret", shortest=SHORTEST_SECRET)
+        return Signer(given.get_secret_value())
+
+    def callbacks(self, ledger: Ledger) -> Callable[[str], Callback] | None:
+        """The callback to ask for with the message of a row, by its key; None where no address is set."""
+        url = callback_url(self.settings)
+        return None if url is None else partial(self.signer(ledger).callback, url)
 
     def price_book(self, prices: Path | None = None) -> PriceBook:
         """The operator's own prices (``prices``, else those of the settings); against the simulator, unless there are

@@ -41,6 +41,7 @@ class Line:
         self.clock = SystemClock()
         presence = stack.enter_context(present(application, ledger, role))
         self.owners, self.owner = presence.owners, presence.owner
+        self._callbacks = application.callbacks(ledger)
         self._config = _gateway_config(application, target, stack)
         self._pace = ThreadedPace(_shared_pace(application, ledger, presence, stack), target.name)
         stack.callback(self._pace.close)
@@ -55,7 +56,7 @@ class Line:
             clock=self.clock,
             owner=self.owner,
             request_timeout=self._config.timeout,
-            callback_url=self._application.settings.callback_url,
+            callbacks=self._callbacks,
         )
         return services, gateway
 

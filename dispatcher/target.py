@@ -13,7 +13,7 @@ from pydantic import SecretStr
 from dispatcher.errors import UsageError
 
 if TYPE_CHECKING:
-    from dispatcher.settings import Configuration
+    from dispatcher.settings import Configuration, Settings
 
 HOSTS = {"production": "https://sms.openapi.com", "sandbox": "https://test.sms.openapi.com"}
 ACCOUNT_HOSTS = {"production": "https://oauth.openapi.com", "sandbox": "https://test.oauth.openapi.com"}
@@ -130,6 +130,26 @@ def is_loopback(url: str) -> bool:
         return ipaddress.ip_address(host).is_loopback
     except ValueError:
         return False
+
+
+def callback_url(settings: Settings) -> str | None:
+    """Where the gateway is asked to post what becomes of messages; None asks for nothing.
+
+    UsageError for what is neither https nor loopback: it carries numbers and texts.
+    """
+    url = settings.callback_url
+    if url is None:
+        return None
+    try:
+        parts = urlsplit(url)
+        usable = bool(parts.hostname) and parts.port != 0
+    except ValueError:  # an IPv6 address or a port that is none
+        raise UsageError("settings_callback_url", found=masked(url).partition("?")[0]) from None
+    secure = parts.scheme == "https" or (parts.scheme == "http" and is_loopback(url))
+    written = url.isascii() and url.isprintable() and " " not in url
+    if not (usable and secure and written) or parts.fragment or parts.username or parts.password:
+        raise UsageError("settings_callback_url", found=masked(url).partition("?")[0])
+    return url
 
 
 def _one_spelling(url: str) -> str | None:

@@ -55,7 +55,7 @@ class Crew:
         self.doubts = Doubts(
             reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
         )
-        first = FIRST if services.callback_url is None else FIRST_BESIDE_CALLBACKS
+        first = FIRST if services.callbacks is None else FIRST_BESIDE_CALLBACKS
         self.polls = Polls(
             Poller(services, gateway),
             services.clock,

@@ -5,8 +5,10 @@ from __future__ import annotations
 import re
 from collections.abc import Mapping
 from datetime import datetime
+from functools import partial
 
 from dispatcher.gateway.models import Message, MessageState, Route
+from dispatcher.gateway.recipients import may_be_same_number
 from dispatcher.ledger import ENCODING_NUMBERS, DeliveryReport, RowState
 from dispatcher.sending.listing import row_key
 from dispatcher.sending.settlements import actual_cost
@@ -47,6 +49,8 @@ def report_of(
         error_detail=message.blocklisted_reason if message.blocklisted else None,
         campaign_id=campaign_id,
         row=row,
+        is_to=partial(may_be_same_number, message.recipient) if message.recipient else None,
+        text=message.message,
     )
 
 

@@ -19,7 +19,7 @@ from datetime import timedelta
 from enum import StrEnum
 
 from dispatcher.errors import DispatcherError
-from dispatcher.gateway.models import Callback, Options, Route, SendRequest
+from dispatcher.gateway.models import Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.ledger import CampaignState, Claim, ClaimedRow, ClaimRequest, InDoubt, NotSent
 from dispatcher.sending.books import LOOK_EVERY, Books, CampaignFacts
@@ -291,13 +291,13 @@ class Lane:
             await clock.sleep(min(left, SETTLE_WITHIN))
 
     def _request(self, row: ClaimedRow) -> SendRequest:
-        url = self.services.callback_url
+        callbacks = self.services.callbacks
         return SendRequest(
             sender=row.sender,
             recipient=row.recipient,
             message=row.text,
             options=Options(fail_on_multiple_messages=True) if self.campaign.single_part else None,
-            callback=Callback(url=url, custom={"row": self.campaign.row_key(row.row)}) if url else None,
+            callback=callbacks(self.campaign.row_key(row.row)) if callbacks else None,
         )
 
     async def _react(self, row: ClaimedRow, verdict: Verdict, began: float) -> None:

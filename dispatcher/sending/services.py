@@ -11,7 +11,7 @@ from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, Protocol, TypeVar
 
 from dispatcher.gateway.client import Page
-from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
+from dispatcher.gateway.models import Callback, Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Verdict
 from dispatcher.ledger import Ledger
 
@@ -107,7 +107,7 @@ class Services:
     clock: Clock
     owner: str
     request_timeout: float = 30.0
-    callback_url: str | None = None
+    callbacks: Callable[[str], Callback] | None = None  # by row key; None asks for none
 
     async def now(self) -> datetime:
         """The time by the ledger's clock, which dates claims and doubts; every machine's own is a little different."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from itertools import pairwise
 from typing import Any
 
@@ -13,6 +14,7 @@ import pytest
 from dispatcher.errors import Unreachable
 from dispatcher.gateway.models import Options
 from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.gateway.signing import Signer
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.dispatch import SETTLE_WITHIN, LaneEnd, LaneLimits
 from dispatcher.sending.lease import START_MARGIN
@@ -117,12 +119,13 @@ def test_answers_are_settled_while_the_pace_says_soon_again_and_again(stage: Any
 def test_what_a_request_says(stage: Any, single_part: bool, url: str | None) -> None:
     campaign = stage.campaign([stage.row(2, sender=None, route="WW")])
     facts = stage.facts(campaign, single_part=single_part)
-    stage.run(stage.lane(campaign, facts=facts, services=stage.services(callback_url=url)).run())
+    callbacks = None if url is None else partial(Signer("secret").callback, url)
+    stage.run(stage.lane(campaign, facts=facts, services=stage.services(callbacks=callbacks)).run())
     (sent,) = stage.gateway.requests
     assert (sent.route, sent.request.sender, sent.request.message) == ("WW", None, "Hello 2")
     assert sent.request.options == (Options(fail_on_multiple_messages=True) if single_part else None)
-    custom = sent.request.callback.custom if sent.request.callback else None
-    assert custom == (None if url is None else {"row": f"{stage.ledger.id}.{campaign}.2"})
+    key = f"{stage.ledger.id}.{campaign}.2"
+    assert sent.request.callback == (None if url is None else Signer("secret").callback(url, key))
 
 
 def test_a_slice_ends_with_more_and_leaves_nothing_behind(stage: Any) -> None:

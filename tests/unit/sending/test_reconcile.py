@@ -7,6 +7,7 @@ import random
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
+from functools import partial
 from typing import Any
 
 import pytest
@@ -17,6 +18,7 @@ from dispatcher.errors import Halted, Unreachable, UsageError
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import EchoedCallback, EchoedOptions
 from dispatcher.gateway.outcomes import Outcome, Verdict
+from dispatcher.gateway.signing import Signer
 from dispatcher.ledger import Accepted, CampaignState, Decided, DeliveryReport, RowState
 from dispatcher.sending.listing import PAGE, Paging, walk
 from dispatcher.sending.reconcile import DISTURBED_PASSES, Obstacle, Outlook
@@ -693,7 +695,8 @@ def test_whatever_is_lost_no_row_is_sent_twice(
             return LOST if lost else accepted
 
         gateway.answering = answer
-        services = stage.services(callback_url="https://example.com/c" if keys else None)
+        callbacks = partial(Signer("secret").callback, "https://example.com/c")
+        services = stage.services(callbacks=callbacks if keys else None)
         work = reconciler(stage)
 
         async def until_settled() -> None:
