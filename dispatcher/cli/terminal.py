@@ -5,9 +5,9 @@ from __future__ import annotations
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import asdict, dataclass, field
 from datetime import UTC, datetime
 from types import TracebackType
 from typing import Any
@@ -32,6 +32,7 @@ from dispatcher.cli.times_view import forecasts, moment_text, show_times
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing
+from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Obstacle, Outlook
@@ -160,6 +161,15 @@ class Terminal:
             self._output.say()
             self._output.say(line)
 
+    def older_versions(self, found: Sequence[Older]) -> None:
+        """What becomes of the older versions of this list when it is sent."""
+        self.close()
+        self._output.say()
+        for older in found:
+            name = "run.replaces" if older.replaced else "run.does_not_replace"
+            facts = {"campaign": older.campaign, "file": older.file}
+            self._output.say(self._words.count(name, older.waiting, **facts))
+
     def confirm(self, question: Question) -> bool:
         """Ask once; without a terminal to ask on, UsageError unless ``--yes`` answered."""
         self._show_question(question)
@@ -227,6 +237,7 @@ class Terminal:
             "dry_run": landing.dry_run,
             "forbidden_rows": list(landing.forbidden),
             "other_texts": other_texts_values(landing.other_texts),
+            "older_versions": [asdict(older) for older in landing.older],
         }
 
     def _show_question(self, question: Question) -> None:

@@ -10,6 +10,7 @@ from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign, nobody
 from dispatcher.intake.planning import history_of, make_planner
 from dispatcher.intake.requests import LaunchRequest
+from dispatcher.intake.superseding import list_of
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignView, Priority
 
@@ -37,7 +38,7 @@ def bring_in(
         book=house.book,
         max_cost=request.max_cost,
         priority=request.priority or Priority.NORMAL,
-        decisions=request.decisions,
+        decisions=request.decisions | list_of(request.plan, request.called, planner.schedule),
     )
     try:
         with unbroken() as check:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -16,6 +16,7 @@ from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill, Funds, PriceBook
 from dispatcher.errors import DispatcherError
+from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.owners import Owners
@@ -139,6 +140,9 @@ class Watcher(Protocol):
     def listed(self, rows: Mapping[str, int]) -> None: ...
 
     def other_texts(self, found: OtherTexts) -> None: ...
+
+    def older_versions(self, found: Sequence[Older]) -> None:
+        """Campaigns of the same list that still wait; what is replaced is withdrawn once this one is set going."""
 
     def confirm(self, question: Question) -> bool: ...
 

@@ -26,7 +26,7 @@ from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
-from dispatcher.intake.superseding import supersede_older
+from dispatcher.intake.superseding import Older, older_versions, supersede_older
 from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.ledger.states import UNDER_WAY
@@ -65,6 +65,7 @@ class Launch:
         self._approval = approval
         self._started = time.monotonic()
         self._other_texts: OtherTexts | None = None
+        self._older: tuple[Older, ...] = ()
 
     def run(self, request: LaunchRequest) -> Landing:
         """From a file to its report.
@@ -178,7 +179,7 @@ class Launch:
                 leave_out_listed(self._house, self._watcher, campaign)  # the list may be new
                 interrupted = self._follow(campaign.id)
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
-                interrupted = self._finish(campaign.id)
+                interrupted = self._finish(campaign)
             else:
                 self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
                 forbidden = self._preflight(campaign, choice, without_refused=without_refused)
@@ -229,6 +230,7 @@ class Launch:
             self._ledger.campaigns.hold(campaign.id, str(Stop.PREFLIGHT_FORBIDDEN), now)
             return False
         if question is None:
+            self._supersede(campaign)
             self._ledger.campaigns.finish_if_done(campaign.id, now)
             return False
         if campaign.started_at is None and self._approval is not None:
@@ -245,15 +247,29 @@ class Launch:
         if campaign.started_at is None:
             if self._approval is None:
                 self._tell_other_texts(campaign)
+            self._tell_older(campaign)
             if not self._watcher.confirm(question):
                 raise Halted("usage_confirm_no", campaign=campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
-        supersede_older(self._ledger, campaign, self._house.clock.now())
+        self._supersede(campaign)
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
 
-    def _finish(self, campaign_id: int) -> bool:
+    def _tell_older(self, campaign: CampaignView) -> None:
+        self._older = tuple(older_versions(self._ledger, campaign))
+        if self._older:
+            self._watcher.older_versions(self._older)
+
+    def _supersede(self, campaign: CampaignView) -> None:
+        """What waits of older versions of its list is withdrawn, also where nothing is left to be sent of this one."""
+        if campaign.started_at is None and not self._older:
+            self._tell_older(campaign)
+        supersede_older(self._ledger, campaign, self._house.clock.now())
+
+    def _finish(self, campaign: CampaignView) -> bool:
         """Nothing is ready: what is in doubt is looked for, and the campaign ends; True when interrupted."""
-        now = self._house.clock.now()
+        now, campaign_id = self._house.clock.now(), campaign.id
+        if campaign.started_at is None:
+            self._supersede(campaign)
         if self._ledger.queries.counts(campaign_id).get(RowState.IN_DOUBT):
             self._ledger.campaigns.resume(campaign_id, now)
             return self._follow(campaign_id)
@@ -294,6 +310,7 @@ class Launch:
             interrupted=interrupted,
             forbidden=forbidden,
             other_texts=self._other_texts,
+            older=self._older,
         )
 
     def _seconds(self) -> float:

@@ -10,6 +10,7 @@ from typing import Any
 from dispatcher.campaign.timing.options import kept
 from dispatcher.intake.house import OtherTexts
 from dispatcher.intake.planning import PlanRequest
+from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Priority, RowState
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.preflight import PreflightChoice
@@ -26,6 +27,7 @@ class LaunchRequest:
     report_dir: Path | None = None
     priority: Priority | None = None  # None: normal, or what the campaign has already
     watched: str | None = None  # the watched folder it came from, by its id
+    called: str | None = None  # by what its list is known again where the path of the file does not say it
 
     @property
     def decisions(self) -> dict[str, Any]:
@@ -66,3 +68,4 @@ class Landing:
     discarded: bool = False  # the plan was made for a dry run and is gone
     forbidden: tuple[int, ...] = ()
     other_texts: OtherTexts | None = None
+    older: tuple[Older, ...] = ()

@@ -33,7 +33,7 @@ def launch_all(
         if house.ledger.queries.campaign(campaign_id).state in UNDER_WAY:
             ids = [other.campaign.id for other in after]
             ended = launch.follow_to_the_end(campaign_id, requests[place].report_dir, ids)
-            begun[place] = replace(ended, other_texts=landing.other_texts)
+            begun[place] = replace(ended, other_texts=landing.other_texts, older=landing.older)
             if ended.interrupted:
                 _pause_all(house, after)
     return [_as_it_is(house, landing) for landing in begun]

@@ -162,19 +162,6 @@ class Campaigns:
             pass
         return moved
 
-    def supersede(self, campaign_id: int, older: int, now: datetime) -> int:
-        """What still waits of an older campaign for people whom ``campaign_id`` names too is cancelled; gives how many
-        rows.
-        """
-        new, done = rows.alias("new"), 0
-        named = select(new.c.recipient).where(new.c.campaign_id == campaign_id, new.c.recipient.is_not(None))
-        while moved := self._cancel_some(older, now, "superseded", rows.c.recipient.in_(named)):
-            done += moved
-        if done:
-            with self._database.write() as connection:
-                note(connection, "superseded", now, campaign_id=older, by=campaign_id, rows=done)
-        return done
-
     def set_account(self, campaign_id: int, account: str, now: datetime) -> bool:
         """The account of the first answer is the campaign's for good; False when it is another one."""
         known = or_(campaigns.c.account.is_(None), campaigns.c.account == account)
@@ -227,13 +214,11 @@ class Campaigns:
             move(connection, campaign, new, reason, now)
             return True
 
-    def _cancel_some(
-        self, campaign_id: int, now: datetime, reason: str = "cancelled", *where: ColumnElement[bool]
-    ) -> int:
+    def _cancel_some(self, campaign_id: int, now: datetime) -> int:
         with self._database.write() as connection:
             locked(connection, campaign_id)
             tally = Tally()
-            moved = move_ready_rows(connection, campaign_id, RowState.CANCELLED, reason, tally, *where)
+            moved = move_ready_rows(connection, campaign_id, RowState.CANCELLED, "cancelled", tally)
             tally.write(connection, campaign_id, now)
             return moved
 

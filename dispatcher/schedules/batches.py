@@ -44,7 +44,8 @@ class Batches:
         Raises what a launch raises, and Halted for a campaign of the same file that waits for a person.
         """
         batch = from_json(schedule.name, schedule.options)
-        request = batch.request
+        # a link may lead to another file every day: it is the schedule's list all the same
+        request = replace(batch.request, called=f"schedule {schedule.name}")
         file_kind(request.plan.file)
         identity = identify(request.plan)
         find = self._ledger.queries.open_campaign_for

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook
@@ -56,6 +57,11 @@ class Unattended:
     def preflight_ends(self, result: PreflightResult) -> None: ...
 
     def other_texts(self, found: OtherTexts) -> None: ...
+
+    def older_versions(self, found: Sequence[Older]) -> None:
+        for older in found:
+            name = "older_version_replaced" if older.replaced else "older_list_goes_on"
+            log.warning(name, extra={"campaign": older.campaign, "rows": older.waiting})
 
     def sending(self, progress: Progress) -> None: ...
 

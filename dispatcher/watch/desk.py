@@ -12,12 +12,14 @@ from dispatcher.intake.house import House
 from dispatcher.intake.launch import Launch
 from dispatcher.intake.loading import identify
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
+from dispatcher.intake.superseding import list_name
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import FINAL_CAMPAIGNS
 from dispatcher.ledger.watched import WatchedCampaign
 from dispatcher.watch.approval import Gate
 from dispatcher.watch.folder import Place, WatchedFolder
+from dispatcher.watch.names import plain_name
 from dispatcher.watch.orders import Orders
 from dispatcher.watch.quiet import Quiet, Tell
 
@@ -65,6 +67,7 @@ class Desk:
             max_cost=orders.max_cost,
             report_dir=self._drafts(),
             watched=self._id,
+            called=f"folder {self._id}, {list_name(plain_name(name))}",
         )
         self._refuse_twin(name, request)
         try:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from datetime import datetime
 from typing import Any
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook
@@ -49,6 +50,11 @@ class Quiet:
     def listed(self, rows: Mapping[str, int]) -> None: ...
 
     def other_texts(self, found: OtherTexts) -> None: ...
+
+    def older_versions(self, found: Sequence[Older]) -> None:
+        for older in found:
+            facts = {"campaign": older.campaign, "rows": older.waiting, "other": older.file}
+            self._tell("replaces" if older.replaced else "does_not_replace", file=self._file, **facts)
 
     def confirm(self, question: Question) -> bool:
         return True

@@ -22,6 +22,7 @@ from dispatcher.application import Application
 from dispatcher.campaign.columns import ColumnOptions
 from dispatcher.campaign.plan import PlanOptions
 from dispatcher.campaign.prices import Funds
+from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.gateway.simulator import Fault, Faults
 from dispatcher.intake.follow import follow
@@ -89,9 +90,8 @@ class Clinic:
     def schedule(self, **request: Any) -> Schedule:
         """Add the schedule; ``request`` are facts of the launch."""
         columns = ColumnOptions(phone="phone", message="text")
-        plan = PlanRequest(
-            file=self.file, options=PlanOptions(columns=columns, again=request.pop("again", False))
-        )
+        again, timing = request.pop("again", False), request.pop("timing", None)
+        plan = PlanRequest(file=self.file, options=PlanOptions(columns=columns, again=again, timing=timing))
         batch = BatchOptions(LaunchRequest(plan=plan, **request), no_limit="max_cost" not in request)
         new = new_schedule("clinic", self.house.gateway, batch, DAILY, 60)
         self.ledger.schedules.add([new], self.clock.now())
@@ -168,6 +168,31 @@ def test_the_file_is_read_again_at_each_tick(clinic: Clinic) -> None:
     assert sunday.detail["unchanged"]
     assert clinic.gateway.sends() == once_each(people(5))
     assert clinic.names() == ["claimed", "begun", "ended"] * 3
+
+
+def test_what_was_moved_or_deleted_since_the_last_tick_is_withdrawn_wherever_the_link_leads(
+    clinic: Clinic,
+) -> None:
+    def export(day: str, *rows: str) -> None:
+        file = clinic.file.with_name(f"{day}.csv")
+        file.write_text("phone,text,when\n" + "".join(f"{row}\n" for row in rows))
+        clinic.file.unlink()
+        clinic.file.symlink_to(file)
+
+    anna, luca, eva = ("+393123400001,Hello Anna.", "+393123400002,Hello Luca.", "+393123400003,Hello Eva.")
+    clinic.schedule(timing=TimingOptions("Europe/Rome", remind_before="1d", date_column="when"))
+    monday, tuesday = "2027-03-29 12:00", "2027-03-30 12:00"
+    export("friday", *(f"{who},{monday}" for who in (anna, luca, eva)))
+    clinic.look(FRIDAY + MINUTE)
+    export("saturday", f"{anna},{tuesday}", f"{eva},{monday}")
+    clinic.look(SATURDAY + MINUTE)
+    older, newer = clinic.ledger.queries.campaign(1), clinic.ledger.queries.campaign(2)
+    assert older.source["path"] != newer.source["path"]
+    assert clinic.ledger.queries.counts(1) == {RowState.CANCELLED: 3}
+    assert clinic.ledger.queries.counts(2) == {RowState.READY: 2}
+    clinic.look(SATURDAY + 2 * MINUTE)  # the first tick is over: its report says what was withdrawn
+    assert clinic.happened[-1].facts["counts"] == {"cancelled": 3}
+    assert "superseded" in Path(clinic.happened[-1].facts["report"]).read_text("utf-8-sig")
 
 
 def test_a_list_that_nobody_replaced_is_not_sent_again_when_the_guards_days_are_over(clinic: Clinic) -> None:

@@ -141,6 +141,47 @@ def test_two_reminders_of_one_appointment_go_side_by_side_and_not_again(
     assert gateway.sends() == each
 
 
+def test_a_list_that_is_run_again_withdraws_what_waits_of_the_older_one(
+    cli: Cli, gateway: GatewayOutside
+) -> None:
+    worker = cli.start("worker")
+    worker.when(lambda: bool(processes(cli)))
+    options = (
+        *OPTIONS,
+        "--detach",
+        "-m",
+        "Ciao {{ name }}",
+        "--date-column",
+        "when",
+        "--remind-before",
+        "1h",
+    )
+
+    def run(name: str, *rows: tuple[str, str, int]) -> dict[str, Any]:
+        cells = [(who, said, clock(timedelta(days=days))) for who, said, days in rows]
+        write(cli.folder / name, cells, "phone", "name", "when")
+        return cli.json("run", name, *options)
+
+    first = run("a.csv", (number(1), "Anna", 2), (number(2), "Luca", 2), (number(3), "Eva", 2))
+    assert (first["code"], first["older_versions"]) == (6, [])
+    moved = run("a.csv", (number(1), "Anna", 3), (number(3), "Eva", 2))
+    assert moved["older_versions"] == [{"campaign": 1, "file": "a.csv", "waiting": 3, "replaced": True}]
+    assert cli.json("status", "1")["counts"] == {"cancelled": 3}
+    assert moved["counts"] == {"ready": 2}
+    others = run("a.csv", (number(4), "Sara", 3))
+    assert others["older_versions"] == [{"campaign": 2, "file": "a.csv", "waiting": 2, "replaced": False}]
+    assert cli.json("status", "2")["counts"] == {"ready": 2}
+    # of whoever is left nothing has to be sent: what is withdrawn is so all the same
+    nobody = run("a.report.csv", (number(1), "Anna", 3), (number(4), "Sara", -1))
+    assert (nobody["counts"], nobody["older_versions"][0]["replaced"]) == (
+        {"ready": 1, "too_late": 1},
+        True,
+    )
+    said = cli("run", "a.csv", *options, "--again").err
+    assert "older" not in said
+    assert gateway.sends() == Counter()
+
+
 def test_the_plan_says_when_it_will_be_done(cli: Cli) -> None:
     rows = [(number(1), "Promo", "2099-01-01 23:00")]
     write(cli.folder / "a.csv", rows, "phone", "text", "send_at")

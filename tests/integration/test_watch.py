@@ -107,6 +107,30 @@ def test_a_report_dropped_back_sends_only_what_was_corrected(
     assert gateway.sends() == once_each([*rows[:3], ("+393123400099", rows[3][1])])
 
 
+def test_a_list_dropped_again_withdraws_what_waits_of_the_older_one(
+    watched: Watched, gateway: GatewayOutside
+) -> None:
+    def drop(*rows: str) -> None:
+        watched.drop("Clinic.csv", "phone,text,send_at\n" + "".join(f"{row}\n" for row in rows))
+
+    running = watched.start()
+    anna, luca, eva = ("+393123400001,Hello Anna.", "+393123400002,Hello Luca.", "+393123400003,Hello Eva.")
+    drop(f"{anna},2099-01-01 10:00", f"{luca},2099-01-01 10:00", f"{eva},2099-01-01 10:00")
+    running.when(lambda: watched.states()[C.WAITING] == 1)
+    drop(f"{anna},2099-01-02 10:00", f"{eva},2099-01-01 10:00")
+    running.when(lambda: any(place == "done" for place, _ in watched.at("Clinic.csv")))
+    (older,) = [name for place, name in watched.at("Clinic.csv") if place == "done"]
+    report = (watched.folder / "done" / older).with_suffix(".report.csv").read_text("utf-8-sig")
+    assert report.count("superseded: ") == 3
+    (told,) = watched.told(running, "replaces")
+    assert (told["campaign"], told["rows"], told["other"]) == (1, 3, older)
+    assert watched.states() == {C.FINISHED: 1, C.WAITING: 1}
+    drop("+393123400009,Hello Sara.,2099-01-01 11:00")  # another list under the same name
+    running.when(lambda: bool(watched.told(running, "does_not_replace")))
+    running.when(lambda: watched.states() == {C.FINISHED: 1, C.WAITING: 2})
+    assert gateway.sends().total() == 0
+
+
 def test_the_same_content_twice_is_sent_once(watched: Watched, gateway: GatewayOutside) -> None:
     rows = people(3)
     running = watched.start()

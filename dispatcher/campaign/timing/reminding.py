@@ -10,6 +10,8 @@ import datetime as dt
 from collections import Counter
 from hashlib import blake2b
 
+HALF = 8
+
 
 class ReminderKeys:
     """The guard keys of one file's reminders, in row order."""
@@ -21,12 +23,18 @@ class ReminderKeys:
     def key(self, recipient: str, appointment: dt.datetime, named: str | None) -> bytes:
         """16 bytes; ``named``: what the key column says of the row, None without such a column.
 
-        Without one every row counts that has this recipient and appointment, also one that is not sent: what is wrong
-        with a row today must not make it another one tomorrow.
+        With one the first half stays the same when the appointment is moved.  Without one every row counts that has
+        this recipient and appointment, also one that is not sent: what is wrong with a row today must not make it
+        another one tomorrow.
         """
         self._met[recipient, appointment] += 1
-        which = f"#{self._met[recipient, appointment]}" if not (named or "").strip() else f"={named}"
-        return digest("reminder", recipient, appointment.isoformat(), self._offset, which)
+        when = appointment.isoformat()
+        if (named or "").strip():
+            which = f"={named}"
+            thread = digest("thread", recipient, self._offset, which)
+            return thread[:HALF] + digest("reminder", recipient, when, self._offset, which)[HALF:]
+        which = f"#{self._met[recipient, appointment]}"
+        return digest("reminder", recipient, when, self._offset, which)
 
 
 def digest(*facts: str) -> bytes:

@@ -1,20 +1,25 @@
-"""Newer versions of a file of appointments, and what still waits of the older ones."""
+"""Lists that are read again, and what still waits of their older versions."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import Any
 
 import pytest
 
-from dispatcher.intake.superseding import supersede_older
+from dispatcher.campaign.timing.reminding import ReminderKeys
+from dispatcher.intake.superseding import Older, list_name, older_versions, supersede_older
 from dispatcher.ledger import CampaignState, Ledger, RowState
 from tests.unit.loaded import load_campaign, loadable_row
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
-DUE = NOW + timedelta(days=1)
-ANNA, LUCA = "+393123456789", "+393987654321"
+TUESDAY, WEDNESDAY = NOW + timedelta(days=2), NOW + timedelta(days=3)
+ANNA, LUCA, SARA, EVA = "+393123456789", "+393987654321", "+393471234567", "+393401234567"
+FILE = ("file /c",)
+C, R = CampaignState, RowState
+Row = tuple[str, datetime] | tuple[str, datetime, str] | tuple[str, datetime, str, RowState]
 
 
 @pytest.fixture
@@ -25,45 +30,159 @@ def ledger(tmp_path: Path) -> Iterator[Ledger]:
 
 
 def begun(
-    ledger: Ledger, number: int, *people: str, offset: str | None = "24h", path: str = "/c.xlsx"
+    ledger: Ledger,
+    number: int,
+    *rows: Row,
+    names: Sequence[str] = FILE,
+    about: str = "24h before appointment",
+    key: str | None = None,
+    **other: Any,
 ) -> int:
-    """A campaign that waits: so many people, reminded ``offset`` before."""
-    rows = [loadable_row(2 + n, recipient=who, due_at=DUE) for n, who in enumerate(people)]
-    options = {} if offset is None else {"remind_before": offset}
-    campaign = load_campaign(ledger, number, rows, NOW, options=options, source={"path": path})
+    """A campaign that waits: each row somebody, an appointment, perhaps its key, and a state."""
+    reminds = "before" in about
+    keys, loaded = ReminderKeys("24h"), []
+    for n, (who, appointment, *more) in enumerate(rows):
+        named, state = (*more, *(None, R.READY)[len(more) :])
+        facts: dict[str, Any] = {"recipient": who, "guard_key": keys.key(who, appointment, named)}
+        if not reminds:
+            facts["guard_key"] = who.rjust(16).encode()
+        if state is R.READY:
+            facts["due_at"] = appointment - timedelta(days=1)
+        loaded.append(loadable_row(2 + n, state, **facts))
+    options: dict[str, Any] = {"list": {"names": list(names), "about": about, "key": key}}
+    options |= {"remind_before": "24h"} if reminds else {}
+    campaign = load_campaign(ledger, number, loaded, NOW, options=options, **other)
     ledger.campaigns.begin_preflight(campaign, NOW)
     ledger.campaigns.start_sending(campaign, NOW)
-    assert ledger.campaigns.finish_if_done(campaign, NOW) is CampaignState.WAITING
+    ledger.campaigns.finish_if_done(campaign, NOW)
     return campaign
 
 
-def test_people_of_the_newer_version_are_reminded_by_it_alone(ledger: Ledger) -> None:
-    older = begun(ledger, 1, ANNA, LUCA)
-    newer = begun(ledger, 2, ANNA)
-    assert supersede_older(ledger, ledger.queries.campaign(newer), NOW) == 1
-    assert ledger.queries.counts(older) == {RowState.READY: 1, RowState.CANCELLED: 1}
-    assert ledger.queries.counts(newer) == {RowState.READY: 1}
-    (cancelled,) = [row for row in ledger.queries.report_rows(older) if row.state is RowState.CANCELLED]
-    assert (cancelled.recipient, cancelled.reason) == (ANNA, "superseded")
+def superseded(ledger: Ledger, newer: int) -> list[Older]:
+    return supersede_older(ledger, ledger.queries.campaign(newer), NOW)
 
 
-def test_an_older_version_of_which_nothing_is_left_is_finished(ledger: Ledger) -> None:
-    older = begun(ledger, 1, ANNA)
-    newer = begun(ledger, 2, ANNA, LUCA)
-    assert supersede_older(ledger, ledger.queries.campaign(newer), NOW) == 1
-    assert ledger.queries.campaign(older).state is CampaignState.FINISHED
+def waiting(ledger: Ledger, campaign: int) -> list[str]:
+    """Who is still to be told something by it."""
+    return sorted(str(row.recipient) for row in ledger.queries.report_rows(campaign) if row.state is R.READY)
+
+
+def test_what_was_moved_or_deleted_is_withdrawn_with_a_reason_and_announced(ledger: Ledger) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, WEDNESDAY), (EVA, TUESDAY))
+    newer = begun(ledger, 2, (ANNA, WEDNESDAY), (SARA, WEDNESDAY))
+    assert older_versions(ledger, ledger.queries.campaign(newer)) == [Older(older, "people.xlsx", 4, True)]
+    assert waiting(ledger, older) == sorted([ANNA, LUCA, SARA, EVA])  # it was only looked at
+    assert superseded(ledger, newer) == [Older(older, "people.xlsx", 4, True)]
+    cancelled = list(ledger.queries.report_rows(older))
+    assert {(row.state, row.reason) for row in cancelled} == {(R.CANCELLED, "superseded")}
+    assert ledger.queries.campaign(older).state is C.FINISHED
+    assert waiting(ledger, newer) == sorted([ANNA, SARA])
+    assert superseded(ledger, newer) == []
+    assert [event.detail["rows"] for event in ledger.events.of(older, "superseded")] == [4]
 
 
 @pytest.mark.parametrize(
-    ("offset", "path"),
-    [("2h", "/c.xlsx"), (None, "/c.xlsx"), ("24h", "/d.xlsx")],
-    ids=["other", "none", "file"],
+    ("before", "after", "replaced"),
+    [
+        # one and the same reminder is enough: the doctor is ill, and almost everybody was cancelled
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, TUESDAY)], [(SARA, TUESDAY), (EVA, TUESDAY)], True),
+        # everybody moved
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY), (LUCA, WEDNESDAY)], True),
+        # half of them moved, the others are gone
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY)], True),
+        # the next day's list, in which somebody comes again
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, TUESDAY)], [(ANNA, WEDNESDAY), (EVA, WEDNESDAY)], False),
+        # another doctor's list under the same name
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(SARA, TUESDAY), (EVA, TUESDAY)], False),
+        # of those who stand in it nothing can be read
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, TUESDAY, None, R.INVALID), (EVA, TUESDAY)], False),
+        # hidden, opted out, already reminded: it says all the same that they stand in it
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY, None, R.ALREADY_SENT)], True),
+    ],
 )
-def test_another_reminder_another_file_and_no_reminder_are_let_be(
-    ledger: Ledger, offset: str | None, path: str
+def test_a_newer_version_is_told_from_the_next_list(
+    ledger: Ledger, before: list[Row], after: list[Row], replaced: bool
 ) -> None:
-    older = begun(ledger, 1, ANNA, offset=offset, path=path)
-    newer = begun(ledger, 2, ANNA)
-    assert supersede_older(ledger, ledger.queries.campaign(newer), NOW) == 0
-    assert supersede_older(ledger, ledger.queries.campaign(older), NOW) == 0  # the newer one is not older
-    assert ledger.queries.counts(older) == {RowState.READY: 1}
+    older, newer = begun(ledger, 1, *before), begun(ledger, 2, *after)
+    (found,) = superseded(ledger, newer)
+    assert found == Older(older, "people.xlsx", len(before), replaced)
+    assert waiting(ledger, older) == ([] if replaced else sorted(row[0] for row in before))
+
+
+def test_a_key_column_tells_a_moved_appointment_from_another_one(ledger: Ledger) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY, "a1"), (LUCA, TUESDAY, "b1"), key="id")
+    next_days = begun(ledger, 2, (ANNA, WEDNESDAY, "a2"), (LUCA, WEDNESDAY, "b2"), key="id")
+    assert [found.replaced for found in superseded(ledger, next_days)] == [False]
+    moved = begun(ledger, 3, (ANNA, WEDNESDAY, "a1"), (EVA, WEDNESDAY, "c1"), key="id")
+    assert {found.campaign: found.replaced for found in superseded(ledger, moved)} == {
+        older: True,
+        next_days: False,
+    }
+
+
+def test_who_cannot_be_read_in_the_newer_version_keeps_what_the_older_one_says(ledger: Ledger) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, TUESDAY))
+    newer = begun(ledger, 2, (ANNA, TUESDAY, None, R.INVALID), (LUCA, TUESDAY))
+    assert [found.replaced for found in superseded(ledger, newer)] == [True]
+    assert waiting(ledger, older) == [ANNA]
+
+
+@pytest.mark.parametrize(
+    ("after", "replaced"),
+    [([ANNA, LUCA], True), ([ANNA], False), ([ANNA, EVA], False)],
+    ids=["two of three", "one", "one of another part"],
+)
+def test_texts_at_a_time_need_half_of_the_people(ledger: Ledger, after: list[str], replaced: bool) -> None:
+    rows = [(who, TUESDAY) for who in (ANNA, LUCA, SARA)]
+    begun(ledger, 1, *rows, about="at sendat")
+    newer = begun(ledger, 2, *((who, TUESDAY) for who in after), about="at sendat")
+    assert [found.replaced for found in superseded(ledger, newer)] == [replaced]
+
+
+@pytest.mark.parametrize(
+    "other",
+    [
+        {"about": "2h before appointment"},
+        {"about": "24h before checkup"},
+        {"about": "at sendat"},
+        {"names": ("file /d",)},
+        {"names": ("schedule clinic",)},
+        {"gateway": "production"},
+    ],
+    ids=str,
+)
+def test_another_list_is_let_be(ledger: Ledger, other: dict[str, Any]) -> None:
+    older, newer = begun(ledger, 1, (ANNA, TUESDAY), **other), begun(ledger, 2, (ANNA, WEDNESDAY))
+    assert superseded(ledger, newer) == []
+    assert superseded(ledger, older) == []
+    assert waiting(ledger, older) == [ANNA]
+
+
+def test_one_name_in_common_is_the_same_list_and_a_newer_one_is_never_withdrawn(ledger: Ledger) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY), names=("file /link/to/c", "schedule clinic"))
+    newer = begun(ledger, 2, (ANNA, WEDNESDAY), names=("file /c", "schedule clinic"))
+    assert superseded(ledger, older) == []
+    assert [found.campaign for found in superseded(ledger, newer)] == [older]
+
+
+@pytest.mark.parametrize("stop", ["hold", "pause", "halt"])
+def test_one_that_waits_for_a_person_is_withdrawn_as_well_and_closed(ledger: Ledger, stop: str) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY))
+    stops = {"hold": ledger.campaigns.hold, "halt": ledger.campaigns.halt}
+    assert stops[stop](older, "bug", NOW) if stop in stops else ledger.campaigns.pause(older, NOW)
+    newer = begun(ledger, 2, (ANNA, WEDNESDAY))
+    assert [found.replaced for found in superseded(ledger, newer)] == [True]
+    assert ledger.queries.campaign(older).state in (C.CANCELLED, C.FINISHED)
+
+
+@pytest.mark.parametrize(
+    ("one", "other"),
+    [
+        ("/a/Clinic.xlsx", "/a/clinic.report.xlsx"),
+        ("/a/clinic.xls", "/a/clinic.simulated.report-2.xlsx"),
+        ("/a/citt\u00e0.csv", "/a/citta\u0300.csv"),
+    ],
+)
+def test_a_list_is_known_by_its_name_in_any_format_and_as_its_own_report(one: str, other: str) -> None:
+    assert list_name(one) == list_name(other)
+    assert list_name(one) != list_name("/b" + one)

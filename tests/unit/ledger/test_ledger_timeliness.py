@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from dispatcher.ledger import CampaignState, RowState, to_instant
+from dispatcher.ledger.versions import Overlap
 
 HOUR, MINUTE = timedelta(hours=1), timedelta(minutes=1)
 
@@ -148,14 +149,18 @@ def test_when_people_got_something_lately(desk: Any) -> None:
     assert times("sandbox", [one], desk.now) == {}
 
 
-def test_a_newer_version_of_a_file_speaks_for_the_people_it_names(desk: Any) -> None:
+def test_what_waits_of_an_older_version_is_withdrawn(desk: Any) -> None:
     later, moved, gone = desk.now + 24 * HOUR, "+393123456789", "+393987654321"
     rows = [timed(desk, 2, recipient=moved, due_at=later), timed(desk, 3, recipient=gone, due_at=later)]
     older = desk.campaign(rows)
     assert desk.ledger.campaigns.finish_if_done(older, desk.now) is CampaignState.WAITING
     newer = desk.campaign([timed(desk, 2, recipient=moved, due_at=later + HOUR)])
-    assert desk.ledger.campaigns.supersede(newer, older, desk.now) == 1
-    assert desk.ledger.campaigns.supersede(newer, older, desk.now) == 0
-    assert [desk.state(older, row) for row in (2, 3)] == [RowState.CANCELLED, RowState.READY]
+    versions = desk.ledger.versions
+    assert versions.overlap(newer, older, by_key=False) == Overlap(waiting=2, found=1, same=True)
+    # the keys of these rows begin with the same eight zeros
+    assert versions.overlap(newer, older, by_key=True) == Overlap(waiting=2, found=2, same=True)
+    assert versions.withdraw(newer, older, desk.now) == 2
+    assert versions.withdraw(newer, older, desk.now) == 0
+    assert [desk.state(older, row) for row in (2, 3)] == [RowState.CANCELLED, RowState.CANCELLED]
     assert desk.state(newer, 2) is RowState.READY
     desk.check_counters(older)
