@@ -84,6 +84,8 @@ class Settings(BaseSettings):
     timezone: str = "Europe/Rome"
     windows: str = ""
     cap: str | None = None
+    otp_per_number: str = "5 per 1h, 10 per 1d"
+    otp_per_prefix: str = "30 per 10m"
     lang: Literal["en", "it", "es"] | None = None
     quiet_seconds: int = Field(300, ge=1, le=86_400)
     guard_days: int = Field(7, ge=0, le=3_650)

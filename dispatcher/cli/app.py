@@ -18,13 +18,14 @@ from dispatcher import __version__
 from dispatcher.cli import (
     account,
     check,
+    messages,
     operate,
     optouts,
+    otp,
     reconcile,
     run_command,
     schedule,
     simulate,
-    sms,
     status,
     watch,
     worker,
@@ -75,7 +76,8 @@ operate.register(app)
 reconcile.register(app)
 status.register(app)
 optouts.register(app)
-sms.register(app)
+messages.register(app)
+otp.register(app)
 simulate.register(app)
 account.register(app)
 worker.register(app)

@@ -27,6 +27,7 @@ class Output:
         self.as_json = as_json
         self.wording = wording
         self._only_lines = only_lines
+        self.data = as_json  # standard output is for data; lines for people go to standard error
         self.is_read = True  # False once something could not be printed
 
     def say(self, text: str = "") -> None:
@@ -50,20 +51,30 @@ class Output:
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result; printed only for scripts."""
         if self.as_json:
-            self._write(sys.stdout, json.dumps(values, default=_plain) + "\n")
+            self._write(sys.stdout, json.dumps(values, default=for_scripts) + "\n")
+
+    def data_line(self, text: str) -> None:
+        """A piece of what standard output is for, exactly as it is."""
+        self._write(sys.stdout, text)
 
     def error(self, error: DispatcherError) -> None:
         """An error: an object for scripts (in English), two or three lines for people (in their language)."""
-        if self.as_json:
-            english = Wording("en").error(error)
-            named = {name: getattr(error, name) for name in ("file", "sheet", "row", "column", "found")}
-            found = {"error": {"code": error.code, **english, **named}}
-            self._write(sys.stdout, json.dumps(found, default=_plain) + "\n")
+        self.result(self.error_values(error))
+        self.explain(error)
+
+    def error_values(self, error: DispatcherError) -> dict[str, Any]:
+        """The error for scripts."""
+        english = Wording("en").error(error)
+        named = {name: getattr(error, name) for name in ("file", "sheet", "row", "column", "found")}
+        return {"error": {"code": error.code, **english, **named}}
+
+    def explain(self, error: DispatcherError) -> None:
+        """The error for people."""
         for line in error_lines(error, self.wording):
             self._write(sys.stderr, line + "\n")
 
     def _for_people(self) -> Any:
-        return sys.stderr if self.as_json else sys.stdout
+        return sys.stderr if self.data else sys.stdout
 
     def _write(self, stream: Any, text: str) -> None:
         try:
@@ -116,7 +127,8 @@ def _print(stream: Any, text: str) -> None:
     stream.flush()
 
 
-def _plain(value: object) -> object:
+def for_scripts(value: object) -> object:
+    """A value in JSON: money and times as text."""
     if isinstance(value, Decimal):
         return f"{value:f}"
     if isinstance(value, datetime):

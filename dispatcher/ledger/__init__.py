@@ -1,5 +1,6 @@
 """What happened: states, schema, every write as a guarded transition, every read, and the pace in SQL."""
 
+from dispatcher.ledger.codes import CodeLimit, CodeLimits, TooManyCodes
 from dispatcher.ledger.deliveries import Recorded
 from dispatcher.ledger.halts import Stop
 from dispatcher.ledger.journal import Event
@@ -47,6 +48,8 @@ __all__ = [
     "Claim",
     "ClaimRequest",
     "ClaimedRow",
+    "CodeLimit",
+    "CodeLimits",
     "Decided",
     "DeliveryReport",
     "DistinctText",
@@ -74,6 +77,7 @@ __all__ = [
     "Settlement",
     "SqlitePace",
     "Stop",
+    "TooManyCodes",
     "Totals",
     "from_micros",
     "to_instant",

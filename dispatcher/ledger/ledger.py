@@ -17,6 +17,7 @@ from dispatcher.ledger.agreement import Agreement
 from dispatcher.ledger.awaiting import Awaiting
 from dispatcher.ledger.bills import Bills
 from dispatcher.ledger.campaigns import Campaigns
+from dispatcher.ledger.codes import Codes
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
 from dispatcher.ledger.dry_runs import DryRuns
@@ -64,6 +65,7 @@ class Ledger:
         self.screenings = Screenings(database)
         self.dry_runs = DryRuns(database)
         self.opt_outs = OptOuts(database)
+        self.codes = Codes(database)
         self.halts = Halts(database)
         self.processes = Processes(database)
         self.schedules = Schedules(database)

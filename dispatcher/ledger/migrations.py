@@ -13,6 +13,7 @@ from sqlalchemy import Connection, delete, insert, inspect, select, text
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.keys import create_key
 from dispatcher.ledger.schema import meta, metadata
 
 Migration = Callable[[Connection], None]
@@ -126,6 +127,7 @@ def _version_6(connection: Connection) -> None:
     # the rows that go first and alone (JSON list of row numbers), and since when a campaign's texts are gone
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN canary TEXT"))
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN purged_at BIGINT"))
+    create_key(connection)
 
 
 MIGRATIONS: Sequence[Migration] = (
