@@ -11,6 +11,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dispatcher.accounts import logged_purse
 from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.prices import Funds
 from dispatcher.errors import Unreachable, UsageError
@@ -95,6 +96,7 @@ def house_on(
         sender=sender,
         write_report=write_report,
         forbidden=forbidden,
+        ask_funds=logged_purse(application),
         has_workers=has_workers if application.distributed else None,
     )
 

@@ -79,12 +79,17 @@ class Bill:
     """The first row that bundles do not cover entirely."""
     wallet_from_row_by_route: Mapping[str, int]
     wallet_short: bool | None
-    """None when it cannot be known: no wallet given, or it holds the known costs but not all are known."""
+    """None when it cannot be known: no wallet given, or it holds what is required but not all costs are known."""
     wallet_empty_at_row: int | None
-    """The first row that the wallet cannot pay."""
+    """The first row that the wallet cannot pay, row by row."""
     ww_minimum_credit: Decimal
     """What the wallet must hold for the largest worldwide message that bundles do not cover entirely
     (1 for each of its parts); 0 when there is none."""
+    required_credit: Decimal
+    """The least the wallet must hold for every row to be sent, in the order that needs least: the known costs, and for
+    each worldwide message 1 for each part on top of what was paid before it."""
+    wallet: Decimal | None
+    """What it holds, as far as is known."""
 
 
 @dataclass
@@ -95,6 +100,8 @@ class _Totals:
     wallet_from: dict[str, int] = field(default_factory=dict)
     wallet_empty_at: int | None = None
     largest_world: int = 0
+    world: Counter[Decimal] = field(default_factory=Counter)
+    """Costs of worldwide messages, by what the wallet must hold beyond the cost of each."""
 
 
 @dataclass(frozen=True)
@@ -112,6 +119,11 @@ class Destinations:
         pairs, codes = np.unique(route_codes * len(country_names) + country_codes, return_inverse=True)
         names = (divmod(pair, len(country_names)) for pair in pairs.tolist())
         return cls(codes, tuple((route_names[route], country_names[country]) for route, country in names))
+
+    @property
+    def world(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
+        """Which rows go by the worldwide route."""
+        return np.array([route == _WORLD for route, _ in self.names], np.bool_)[self.codes]
 
     def sums(self, amounts: Integers) -> Integers:
         """The sum of the rows' ``amounts`` for each name."""
@@ -139,7 +151,7 @@ class Pricer:
         covered = self._draw_on_bundles(rows, to, parts)
         rest = parts - covered
         cost, whole = self._costs(to, rest)
-        self._charge_wallet(rows, whole)
+        self._charge_wallet(rows, whole, np.where(to.world & (rest > 0), parts, 0))
         self._count(rows, to, parts, rest)
         return PricedColumn(cost, covered.astype(np.int32))
 
@@ -175,11 +187,12 @@ class Pricer:
             costs[used], whole[used] = cost, 0 if cost is None else _whole(cost)
         return costs[combination], whole[combination]
 
-    def _charge_wallet(self, rows: Integers, whole: Integers) -> None:
+    def _charge_wallet(self, rows: Integers, whole: Integers, world_parts: Integers) -> None:
         if self._wallet is None:
             return
         if self._totals.wallet_empty_at is None:
-            empty = np.flatnonzero(np.cumsum(whole) > self._wallet)
+            held = np.maximum(whole, world_parts * _whole(_WORLD_CREDIT_PER_PART))
+            empty = np.flatnonzero(np.cumsum(whole) - whole + held > self._wallet)
             if len(empty):
                 self._totals.wallet_empty_at = int(rows[empty[0]])
         self._wallet -= int(whole.sum())
@@ -205,9 +218,18 @@ class Pricer:
             if unpaid_rows[code]:
                 known = self._totals.wallet_from.get(name[0], int(first[code]))
                 self._totals.wallet_from[name[0]] = min(int(first[code]), known)
-        world = np.array([route == _WORLD for route, _ in to.names], np.bool_)[to.codes[unpaid]]
-        largest = int(parts[unpaid[world]].max(initial=0))
-        self._totals.largest_world = max(self._totals.largest_world, largest)
+        self._count_world(to, parts, rest)
+
+    def _count_world(self, to: Destinations, parts: Integers, rest: Integers) -> None:
+        open_rows = np.flatnonzero(to.world & (rest > 0))
+        if not len(open_rows):
+            return
+        alike = np.stack([to.codes[open_rows], parts[open_rows], rest[open_rows]])
+        sizes, times = np.unique(alike, axis=1, return_counts=True)
+        for code, all_parts, open_parts, n in zip(*sizes.tolist(), times.tolist(), strict=True):
+            cost = (self._book.price(*to.names[code]) or Decimal(0)) * open_parts
+            self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += cost * n
+            self._totals.largest_world = max(self._totals.largest_world, all_parts)
 
     def bill(self) -> Bill:
         """The bill of all rows priced so far."""
@@ -217,6 +239,7 @@ class Pricer:
             routes.setdefault(route, RouteBill()).add(of_country)
         cost = sum((route.cost for route in routes.values()), Decimal(0))
         unpriced = sum(route.unpriced_rows for route in routes.values())
+        required = max(cost, self._world_credit())
         return Bill(
             currency=self._book.currency,
             routes=routes,
@@ -227,15 +250,25 @@ class Pricer:
             bundle_ends_at_row=dict(totals.bundle_ends),
             wallet_from_row=min(totals.wallet_from.values(), default=None),
             wallet_from_row_by_route=dict(totals.wallet_from),
-            wallet_short=self._short(cost, unpriced),
+            wallet_short=self._short(required, unpriced),
             wallet_empty_at_row=totals.wallet_empty_at,
             ww_minimum_credit=_WORLD_CREDIT_PER_PART * totals.largest_world,
+            required_credit=required,
+            wallet=self._funds.wallet,
         )
 
-    def _short(self, cost: Decimal, unpriced: int) -> bool | None:
+    def _world_credit(self) -> Decimal:
+        """Least is needed when the message goes first that needs most beyond its cost."""
+        needed = spent = Decimal(0)
+        for beyond, cost in sorted(self._totals.world.items(), reverse=True):
+            spent += cost
+            needed = max(needed, spent + beyond)
+        return needed
+
+    def _short(self, required: Decimal, unpriced: int) -> bool | None:
         if self._funds.wallet is None:
             return None
-        if cost > self._funds.wallet:
+        if required > self._funds.wallet:
             return True
         return None if unpriced else False
 

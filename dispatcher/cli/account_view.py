@@ -7,9 +7,11 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
+from dispatcher.application import Application
 from dispatcher.cli.output import Output
+from dispatcher.errors import UsageError
 from dispatcher.gateway.account_models import Limits, Scope, Subscription, Token, Usage
-from dispatcher.intake.account import CURRENCY, AccountFacts, Credit
+from dispatcher.intake.account import CURRENCY, AccountFacts, Credit, credit_of
 from dispatcher.wording import Wording
 
 
@@ -46,6 +48,18 @@ def show_account(output: Output, host: str, facts: AccountFacts, now: datetime, 
     _show_scopes(output, facts)
 
 
+def asked_credit(application: Application, output: Output) -> Credit:
+    """Wallet and bundles, asked and shown.  UsageError without the account's credentials; Unreachable, Halted."""
+    desk = application.account()
+    if desk is None:
+        raise UsageError("settings_account_missing")
+    credit = desk.ask(credit_of)
+    output.tell("account.host", host=desk.host)
+    show_credit(output, credit, application.now(), application.settings.zone)
+    output.say()
+    return credit
+
+
 def show_credit(output: Output, credit: Credit, now: datetime, zone: ZoneInfo) -> None:
     """Wallet and bundles."""
     words = output.wording
@@ -55,6 +69,17 @@ def show_credit(output: Output, credit: Credit, now: datetime, zone: ZoneInfo) -
         return
     heads = [words(f"account.head_{name}") for name in ("bundle", "parts", "ends", "state")]
     _table(output, heads, [_bundle_line(words, bundle, now, zone) for bundle in credit.bundles])
+
+
+def show_credit_line(output: Output, credit: Credit, now: datetime) -> None:
+    """Wallet and bundles that pay now, in one line."""
+    words = output.wording
+    bundles = ", ".join(
+        words("account.bundle_left", route=route, parts=words.count("plan.parts", parts))
+        for route, parts in sorted(credit.parts_left(now).items())
+    )
+    wallet = words.money(credit.wallet, CURRENCY)
+    output.tell("account.summary", credit=wallet, bundles=bundles or words("account.none"))
 
 
 def _bundle_line(words: Wording, bundle: Subscription, now: datetime, zone: ZoneInfo) -> list[str]:

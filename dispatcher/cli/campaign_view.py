@@ -162,6 +162,8 @@ def show_landing(output: Output, landing: Landing) -> None:
 
 
 def _show_state(output: Output, landing: Landing) -> None:
+    from dispatcher.cli.plan_view import shortfall_amounts
+
     campaign, words = landing.campaign, output.wording
     if landing.forbidden:
         shown = ", ".join(str(row) for row in landing.forbidden[:_SHOWN_ROWS])
@@ -178,6 +180,9 @@ def _show_state(output: Output, landing: Landing) -> None:
     elif campaign.state_reason == Stop.COST_CAP and campaign.max_cost is not None:
         cap = words.money(campaign.max_cost, campaign.currency)
         output.tell("run.held_cost_cap", campaign=campaign.id, cap=cap)
+    elif landing.shortfall is not None:
+        lacking = shortfall_amounts(words, landing.shortfall, campaign.currency)
+        output.tell("run.held_credit", campaign=campaign.id, **lacking)
     elif campaign.state in (C.HELD, C.HALTED):
         reason = state_reason(words, campaign.state_reason) if campaign.state_reason else ""
         output.tell(f"run.{campaign.state.code}", campaign=campaign.id, reason=reason)

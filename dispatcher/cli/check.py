@@ -46,6 +46,7 @@ def check(
     wallet: o.Wallet = None,
     prices: o.Prices = None,
     forbid_file: o.ForbidFile = None,
+    account: o.AskAccount = False,
     gateway: o.GatewayName = None,
     ledger: o.LedgerUrl = None,
     lang: o.Lang = None,
@@ -54,6 +55,7 @@ def check(
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
     from dispatcher.campaign.forbidden import ForbiddenWords
+    from dispatcher.cli.account_view import asked_credit, credit_values
     from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_requests
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
@@ -61,6 +63,7 @@ def check(
     from dispatcher.cli.preflight_view import show_listed
     from dispatcher.cli.session import configure
     from dispatcher.cli.times_view import forecasts, show_times, times_values
+    from dispatcher.intake.credit import merged
     from dispatcher.intake.planning import history_of
     from dispatcher.settings import choose_target
 
@@ -112,6 +115,9 @@ def check(
         history = history_of(application.existing_ledger(), target, guard_days=days, now=now)
         requests = plan_requests(flags, settings)
         book, credit = application.price_book(), funds(flags, settings)
+        found_credit = asked_credit(application, output) if account else None
+        if found_credit is not None:
+            credit = merged(credit, found_credit, book.currency, now)
         shown, clean = [], True
         for request in requests:  # one for each reminder
             planned = plan_file(request, book, credit, history, now, words)
@@ -125,6 +131,8 @@ def check(
             show_first_text(output, planner)
             values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
             shown.append({**values, "times": times_values(planner, found)})
-            clean = clean and is_clean(planner) and not listed
+            clean = clean and is_clean(planner) and not listed and not bill.wallet_short
+    if found_credit is not None:
+        shown[0]["account"] = credit_values(found_credit, now)
     output.result(shown[0] if len(shown) == 1 else {**shown[0], "reminders": shown})
     return 0 if clean else 1

@@ -119,10 +119,11 @@ def timing_options(flags: TimingFlags, settings: Settings) -> list[TimingOptions
     return reminders
 
 
-def funds(flags: FileFlags, settings: Settings) -> Funds:
+def funds(flags: FileFlags | None, settings: Settings) -> Funds:
     """Bundles and wallet from flags, else from settings."""
-    texts = flags.bundle or [text for text in settings.bundles.replace(";", ",").split(",") if text.strip()]
-    wallet: Decimal | None = settings.wallet if flags.wallet is None else parse_money(flags.wallet)
+    bundle, typed = (flags.bundle, flags.wallet) if flags else (None, None)
+    texts = bundle or [text for text in settings.bundles.replace(";", ",").split(",") if text.strip()]
+    wallet: Decimal | None = settings.wallet if typed is None else parse_money(typed)
     bundles: dict[str, int] = {}
     for route, parts in map(parse_bundle, texts):
         if route in bundles:

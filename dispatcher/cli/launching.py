@@ -5,17 +5,21 @@ from __future__ import annotations
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import FrameType
 from typing import Any
 
+from dispatcher.accounts import Purse, open_purse
 from dispatcher.application import Application
 from dispatcher.campaign.prices import Funds
+from dispatcher.cli.account_view import show_credit_line
 from dispatcher.cli.campaign_view import campaign_values, show_landing
 from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.terminal import Terminal, Times
+from dispatcher.errors import DispatcherError
+from dispatcher.intake.account import Credit
 from dispatcher.intake.detaching import require_sender
 from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.launch import Launch
@@ -68,7 +72,7 @@ def resume_campaign(
     return _launch(
         configuration,
         output,
-        Funds({}, None),
+        funds(None, configuration.settings),
         lambda house, watcher: [Launch(house, watcher, wait_for_doubts=wait).resume(request)],
         ways,
     )
@@ -98,7 +102,7 @@ def _launch(
         Application(configuration, output.wording) as application,
         Terminal(output, yes=ways.yes, times=_times(configuration)) as terminal,
     ):
-        house = application.house(money)
+        house = replace(application.house(money), ask_funds=announced_purse(application, output))
         if ways.detach:
             require_sender(house, application.now())
         landings = start(house, terminal)
@@ -117,6 +121,23 @@ def _launch(
     first = shown[0]
     output.result(first if len(shown) == 1 else {**first, "reminders": shown})
     return max(map(exit_code, landings), key=_ATTENTION.index)
+
+
+def announced_purse(application: Application, output: Output) -> Purse | None:
+    """Says once what the account has, and each time that it could not be asked, which stops nothing: the gateway turns
+    away by itself what is not paid for.
+    """
+    told: list[Credit] = []
+
+    def heard(credit: Credit) -> None:
+        if not told:
+            told.append(credit)
+            show_credit_line(output, credit, application.now())
+
+    def failed(error: DispatcherError) -> None:
+        output.warn(output.wording("account.not_asked", why=output.wording.in_short(error)))
+
+    return open_purse(application, heard=heard, failed=failed)
 
 
 def _waits_until(house: House, landing: Landing) -> str | None:

@@ -87,6 +87,12 @@ Wallet = Annotated[str | None, typer.Option("--wallet", help="Credit in the wall
 Prices = Annotated[
     Path | None, typer.Option("--prices", help="Your price book (TOML), see samples/prices.toml.")
 ]
+AskAccount = Annotated[
+    bool,
+    typer.Option(
+        "--account", help="Ask the provider what wallet and bundles hold; the only use of the network."
+    ),
+]
 Again = Annotated[bool, typer.Option("--again", help="Send even to people who already got this very text.")]
 PriorityName = Annotated[
     str | None,

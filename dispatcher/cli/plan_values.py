@@ -11,6 +11,7 @@ from dispatcher.campaign.prices import Bill
 from dispatcher.campaign.reasons import PlanStatus, Repair
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.cli.output import known
+from dispatcher.intake.credit import shortfall_of
 from dispatcher.wording import Wording
 
 
@@ -100,6 +101,7 @@ def _saved_values(saved: Saved) -> dict[str, Any]:
 
 
 def _funds_values(bill: Bill) -> dict[str, Any]:
+    lacking = shortfall_of(bill)
     return {
         "ceiling_cost": bill.ceiling_cost,
         "bundle_ends_at_row": dict(bill.bundle_ends_at_row),
@@ -107,6 +109,8 @@ def _funds_values(bill: Bill) -> dict[str, Any]:
         "wallet_short": bill.wallet_short,
         "wallet_empty_at_row": bill.wallet_empty_at_row,
         "ww_minimum_credit": bill.ww_minimum_credit,
+        "required_credit": bill.required_credit,
+        "missing_credit": None if lacking is None else lacking.missing,
     }
 
 

@@ -12,6 +12,7 @@ from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.cli.output import Output, known
 from dispatcher.cli.plan_values import repair_name
+from dispatcher.intake.credit import Shortfall, shortfall_of
 from dispatcher.wording import Wording
 
 _SHOWN_PROBLEMS = 20
@@ -186,6 +187,8 @@ def _show_money(output: Output, bill: Bill) -> None:
         output.tell("plan.wallet_from_row", row=bill.wallet_from_row)
     if bill.wallet_empty_at_row is not None:
         output.tell("plan.wallet_empty", row=bill.wallet_empty_at_row)
+    if lacking := shortfall_of(bill):
+        output.tell("plan.credit_short", **shortfall_amounts(words, lacking, bill.currency))
     if bill.ww_minimum_credit:
         output.tell("plan.ww_minimum", credit=words.money(bill.ww_minimum_credit, bill.currency))
 
@@ -226,6 +229,12 @@ def _show_saved(output: Output, name: str, saved: Saved, currency: str, **values
         characters=" ".join(map(_visible, common)),
         **values,
     )
+
+
+def shortfall_amounts(words: Wording, lacking: Shortfall, currency: str) -> dict[str, str]:
+    """What is needed, there and missing, as a sentence names them."""
+    amounts = {"needed": lacking.needed, "wallet": lacking.wallet, "missing": lacking.missing}
+    return {name: words.money(amount, currency) for name, amount in amounts.items()}
 
 
 def money_or_unknown(words: Wording, amount: Decimal | None, currency: str) -> str:

@@ -238,6 +238,7 @@ class Terminal:
             "forbidden_rows": list(landing.forbidden),
             "other_texts": other_texts_values(landing.other_texts),
             "older_versions": [asdict(older) for older in landing.older],
+            "missing_credit": landing.shortfall.missing if landing.shortfall else None,
         }
 
     def _show_question(self, question: Question) -> None:

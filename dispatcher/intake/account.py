@@ -32,9 +32,9 @@ class Credit:
                 left[str(bundle.route)] = left.get(str(bundle.route), 0) + bundle.available
         return left
 
-    def unknown(self, now: datetime) -> frozenset[str]:
-        """Routes with a bundle that pays at ``now`` and does not say how much is left in it."""
-        return frozenset(str(bundle.route) for bundle in self._paying(now) if bundle.available is None)
+    def is_vague(self, now: datetime) -> bool:
+        """Whether some bundle pays at ``now`` and does not say how much is left in it."""
+        return any(bundle.available is None for bundle in self._paying(now))
 
     def _paying(self, now: datetime) -> list[Subscription]:
         return [bundle for bundle in self.bundles if bundle.pays_at(now)]

@@ -28,7 +28,8 @@ def bring_in(
     """
     now = house.clock.now()
     history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
-    planner = make_planner(request.plan, house.book, house.funds, history, now)
+    funds = house.ask_funds(house.funds, house.book.currency) if house.ask_funds else house.funds
+    planner = make_planner(request.plan, house.book, funds, history, now)
     load = LoadRequest(
         request=request.plan,
         identity=identity,

@@ -62,6 +62,9 @@ class House:
     sender: Callable[[threading.Event], AbstractContextManager[Sender]]
     write_report: Callable[[CampaignView, Path | None], ReportWritten]
     forbidden: ForbiddenWords | None = None
+    ask_funds: Callable[[Funds, str], Funds] | None = (
+        None  # adds what the account says, for prices in a currency
+    )
     has_workers: Callable[[], bool] | None = None  # whether anybody sends; None where this process does
 
 

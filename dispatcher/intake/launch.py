@@ -19,6 +19,7 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, UsageError
 from dispatcher.intake.bringing import bring_in
+from dispatcher.intake.credit import Shortfall, hold_if_short
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import Approval, House, OtherTexts, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
@@ -66,6 +67,7 @@ class Launch:
         self._started = time.monotonic()
         self._other_texts: OtherTexts | None = None
         self._older: tuple[Older, ...] = ()
+        self._shortfall: Shortfall | None = None
 
     def run(self, request: LaunchRequest) -> Landing:
         """From a file to its report.
@@ -244,6 +246,9 @@ class Launch:
         if is_above_cap(question) and not doubts:
             self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
             return False
+        if (shortfall := hold_if_short(self._house, campaign.id)) is not None:
+            self._shortfall = shortfall
+            return False
         if campaign.started_at is None:
             if self._approval is None:
                 self._tell_other_texts(campaign)
@@ -311,6 +316,7 @@ class Launch:
             forbidden=forbidden,
             other_texts=self._other_texts,
             older=self._older,
+            shortfall=self._shortfall,
         )
 
     def _seconds(self) -> float:

@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.campaign.timing.options import kept
+from dispatcher.intake.credit import Shortfall
 from dispatcher.intake.house import OtherTexts
 from dispatcher.intake.planning import PlanRequest
 from dispatcher.intake.superseding import Older
@@ -69,3 +70,4 @@ class Landing:
     forbidden: tuple[int, ...] = ()
     other_texts: OtherTexts | None = None
     older: tuple[Older, ...] = ()
+    shortfall: Shortfall | None = None  # what the account lacks, where that was found out before sending

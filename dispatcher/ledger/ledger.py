@@ -37,6 +37,7 @@ from dispatcher.ledger.rows import Rows
 from dispatcher.ledger.schedules import Schedules
 from dispatcher.ledger.schema import meta
 from dispatcher.ledger.screenings import Screenings
+from dispatcher.ledger.unsent import Unsent
 from dispatcher.ledger.versions import Versions
 from dispatcher.ledger.watched import Watched
 
@@ -76,6 +77,7 @@ class Ledger:
         self.forecasts = Forecasts(database)
         self.watched = Watched(database)
         self.versions = Versions(database)
+        self.unsent = Unsent(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:

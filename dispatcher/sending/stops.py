@@ -18,11 +18,12 @@ class Stop(StrEnum):
     UNREACHABLE = "gateway_unreachable"
     OTHER_ACCOUNT = "other_account"
     COST_CAP = "cost_cap"
+    CREDIT = "not_enough_credit"
     NOT_ECHOED = "preflight_not_echoed"
     PREFLIGHT_FORBIDDEN = "preflight_forbidden"
     SCREENED_LONG_AGO = "screened_long_ago"
     BUG = "bug"
 
 
-HELD_STOPS = frozenset({Stop.COST_CAP, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
+HELD_STOPS = frozenset({Stop.COST_CAP, Stop.CREDIT, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
 """Stops that endanger nothing: the campaign is held, not halted."""

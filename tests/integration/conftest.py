@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
+from tests.integration.inside import Inside
 from tests.integration.processes import TOKEN, Cli, GatewayOutside
 
 REPOSITORY = Path(__file__).parents[2]
@@ -51,6 +52,17 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     with heeded_signals():
         yield cli
         cli.kill_all()
+
+
+@pytest.fixture
+def inside(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path) -> Inside:
+    """The same machine without a process of its own for each command."""
+    (tmp_path / "here").mkdir()
+    monkeypatch.chdir(tmp_path / "here")
+    inside = Inside(tmp_path / "here", monkeypatch, capsys)
+    inside.set({"DISPATCHER_LEDGER": f"sqlite:///{tmp_path / 'ledger' / 'ledger.db'}"})
+    inside.set({"DISPATCHER_RATE_PER_MINUTE": FAST, "DISPATCHER_QUIET_SECONDS": "1"})
+    return inside
 
 
 @pytest.fixture

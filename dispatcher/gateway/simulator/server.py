@@ -9,6 +9,7 @@ from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
+from decimal import Decimal
 from typing import Any
 
 from aiohttp import web
@@ -21,7 +22,7 @@ from dispatcher.gateway.simulator.config import SimulatorConfig
 from dispatcher.gateway.simulator.faults import Faults, faults_from_json
 from dispatcher.gateway.simulator.handlers import Gateway
 from dispatcher.gateway.simulator.inspection import Received, as_json, received_from, sends_by_text
-from dispatcher.gateway.simulator.messages import microseconds
+from dispatcher.gateway.simulator.messages import micros, microseconds
 from dispatcher.gateway.simulator.store import Store, euro
 
 _INSPECTION = "/_simulator/"
@@ -111,6 +112,11 @@ class Simulator:
         self._faults = faults
         if self._gateway:
             self._gateway.set_faults(faults)
+
+    def top_up(self, amount: Decimal) -> None:
+        """Pay into the wallet of ``username``, running or not."""
+        with self._opened() as store:
+            store.top_up(self.config.username, micros(amount))
 
     def received(self, skip: int = 0, limit: int = -1) -> list[Received]:
         """Everything the gateway took in, oldest first: real sends, dry runs, blocked messages."""

@@ -127,6 +127,11 @@ class Store:
             usernames = self._db.execute("SELECT username FROM accounts ORDER BY username").fetchall()
             return [self._account(username) for (username,) in usernames]
 
+    def top_up(self, username: str, amount: int) -> None:
+        """Pay into an account's wallet."""
+        with self._transaction():
+            self._db.execute("UPDATE accounts SET wallet = wallet + ? WHERE username = ?", (amount, username))
+
     def account(self, username: str, now: int) -> Account:
         """One account with what it can pay with now."""
         with self._lock:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass, field
 from decimal import Decimal
+from itertools import accumulate, permutations
 from pathlib import Path
 
 import numpy as np
@@ -251,6 +252,8 @@ class Walk:
     ends: dict[str, int] = field(default_factory=dict)
     wallet_from: int | None = None
     empty_at: int | None = None
+    wallet_rows: list[tuple[Decimal, Decimal]] = field(default_factory=list)
+    """What each row costs the wallet, and what that must hold before."""
 
     def __post_init__(self) -> None:
         self.left = dict(self.funds.bundles)
@@ -270,9 +273,11 @@ class Walk:
         self.cost.append(cost)
         if rest and self.wallet_from is None:
             self.wallet_from = row
-        self.spent += cost or 0
-        if self.funds.wallet is not None and self.spent > self.funds.wallet and self.empty_at is None:
+        held = max(cost or D(0), D(parts) if route == "WW" and rest else D(0))
+        self.wallet_rows.append((cost or D(0), held))
+        if self.funds.wallet is not None and self.spent + held > self.funds.wallet and self.empty_at is None:
             self.empty_at = row
+        self.spent += cost or 0
 
 
 _DESTINATIONS = st.sampled_from(
@@ -315,7 +320,39 @@ def test_columns_in_chunks_equal_the_walk(
 def assert_short(bill: Bill, funds: Funds) -> None:
     if funds.wallet is None:
         assert bill.wallet_short is None
-    elif bill.estimated_cost > funds.wallet:
+    elif bill.required_credit > funds.wallet:
         assert bill.wallet_short is True
     else:
         assert bill.wallet_short is (None if bill.unpriced_rows else False)
+
+
+@settings(deadline=None)
+@given(st.lists(st.tuples(_DESTINATIONS, st.integers(1, 4)), max_size=5), _FUNDS)
+def test_the_required_credit_is_that_of_the_best_order(
+    destinations: list[tuple[tuple[str, str], int]], funds: Funds
+) -> None:
+    rows: list[Row] = [(i + 2, *where, parts) for i, (where, parts) in enumerate(destinations)]
+    walk, pricer = Walk(funds), Pricer(BOOK, funds)
+    for row in rows:
+        walk.take(*row)
+    price(pricer, rows)
+
+    def needed(order: tuple[tuple[Decimal, Decimal], ...]) -> Decimal:
+        before = list(accumulate((cost for cost, _ in order), initial=D(0)))
+        return max((spent + held for spent, (_, held) in zip(before, order, strict=False)), default=D(0))
+
+    best = min(needed(order) for order in permutations(walk.wallet_rows))
+    assert pricer.bill().required_credit == best
+
+
+@pytest.mark.parametrize(
+    ("wallet", "short", "empty_at"),
+    [("1.3", False, None), ("1.29", True, 5), ("0.99", True, 2), ("2", False, None)],
+)
+def test_worldwide_messages_need_one_euro_a_part_until_the_last(
+    wallet: str, short: bool, empty_at: int | None
+) -> None:
+    pricer = Pricer(BOOK, Funds({}, D(wallet)))
+    price(pricer, [(row, "WW", "FR", 1) for row in (2, 3, 4, 5)])
+    bill = pricer.bill()
+    assert (bill.wallet_short, bill.wallet_empty_at_row, bill.ww_minimum_credit) == (short, empty_at, 1)
