@@ -57,7 +57,7 @@ def house_on(
     )
 
     def has_workers() -> bool:
-        return bool(ledger.processes.heard_of("worker", ALIVE, application.now()))
+        return bool(ledger.processes.senders(target.name, ALIVE, application.now()))
 
     @contextmanager
     def sender(stop: threading.Event) -> Iterator[EmbeddedSender]:

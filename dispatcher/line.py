@@ -39,7 +39,7 @@ class Line:
         self._ledger = ledger
         self._target = target
         self.clock = SystemClock()
-        presence = stack.enter_context(present(application, ledger, role))
+        presence = stack.enter_context(present(application, ledger, role, target.name))
         self.owners, self.owner = presence.owners, presence.owner
         self._callbacks = application.callbacks(ledger)
         self._config = _gateway_config(application, target, stack)

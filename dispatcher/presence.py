@@ -25,11 +25,14 @@ log = logging.getLogger(__name__)
 class Presence:
     """Registered while :func:`present`'s block lasts, and alive for as long as its lock is held."""
 
-    def __init__(self, application: Application, ledger: Ledger, lock: OwnerLock, role: str) -> None:
+    def __init__(
+        self, application: Application, ledger: Ledger, lock: OwnerLock, role: str, gateway: str
+    ) -> None:
         self._application = application
         self._ledger = ledger
         self._lock = lock
         self._role = role
+        self._gateway = gateway
         silence = timedelta(seconds=application.settings.quiet_seconds)
         self.owners = Owners(ledger, application.folder / "owners", silence)
 
@@ -47,6 +50,7 @@ class Presence:
             role=self._role,
             lock_path=str(self._lock.path),
             now=self._application.now(),
+            gateway=self._gateway,
         )
 
     def forget(self) -> None:
@@ -84,10 +88,10 @@ class Presence:
 
 
 @contextmanager
-def present(application: Application, ledger: Ledger, role: str) -> Iterator[Presence]:
+def present(application: Application, ledger: Ledger, role: str, gateway: str) -> Iterator[Presence]:
     """To be registered by whoever asks, once it may work; ``role``: what it does: run, worker, ..."""
     with OwnerLock(application.folder / "owners") as lock, owned_by(lock.id):
-        presence = Presence(application, ledger, lock, role)
+        presence = Presence(application, ledger, lock, role, gateway)
         try:
             yield presence
         finally:

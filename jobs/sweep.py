@@ -115,7 +115,7 @@ class Sweep:
 
     def _workers(self) -> int:
         """How many processes run lanes; this one at least."""
-        found = self._ledger.processes.heard_of("worker", ALIVE, self._clock.now())
+        found = self._ledger.processes.senders(self._gateway, ALIVE, self._clock.now())
         return max(1, len(found))
 
 

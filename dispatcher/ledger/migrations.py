@@ -127,6 +127,8 @@ def _version_6(connection: Connection) -> None:
     # the rows that go first and alone (JSON list of row numbers), and since when a campaign's texts are gone
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN canary TEXT"))
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN purged_at BIGINT"))
+    # through which gateway a process sends: rows are left to those of their own only
+    connection.execute(text("ALTER TABLE processes ADD COLUMN gateway TEXT"))
     create_key(connection)
 
 

@@ -10,11 +10,14 @@ from sqlalchemy import ColumnElement, Connection, delete, insert, select, update
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import processes
 
+SENDERS = frozenset({"worker", "watch", "schedule"})
+"""Roles of processes that send what is due, of any campaign of their gateway."""
+
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Process:
     """One process; ``role`` is run, worker, watch, schedule..., ``lock_path`` a file it holds locked while alive, and
-    ``host`` the place where that path means this file.
+    ``host`` the place where that path means this file; ``gateway`` the one it sends through.
     """
 
     owner: str
@@ -24,6 +27,11 @@ class Process:
     lock_path: str | None
     started_at: datetime
     last_seen: datetime
+    gateway: str | None = None
+
+    def sends_through(self, gateway: str) -> bool:
+        """Whether it sends for others through this gateway."""
+        return self.role in SENDERS and self.gateway == gateway
 
 
 class Processes:
@@ -33,13 +41,28 @@ class Processes:
         self._database = database
 
     def register(
-        self, owner: str, *, pid: int, host: str, role: str, lock_path: str | None, now: datetime
+        self,
+        owner: str,
+        *,
+        pid: int,
+        host: str,
+        role: str,
+        lock_path: str | None,
+        now: datetime,
+        gateway: str | None = None,
     ) -> None:
         """A process starts; ``owner`` is new for every start."""
         with self._database.write() as connection:
             now += self._database.ahead(connection, now)
             process = Process(
-                owner=owner, pid=pid, host=host, role=role, lock_path=lock_path, started_at=now, last_seen=now
+                owner=owner,
+                pid=pid,
+                host=host,
+                role=role,
+                lock_path=lock_path,
+                started_at=now,
+                last_seen=now,
+                gateway=gateway,
             )
             connection.execute(insert(processes).values(asdict(process)))
 
@@ -55,11 +78,12 @@ class Processes:
         with self._database.write() as connection:
             connection.execute(delete(processes).where(processes.c.owner == owner))
 
-    def heard_of(self, role: str, within: timedelta, now: datetime) -> list[Process]:
-        """Processes of a role that gave a sign of life lately."""
+    def senders(self, gateway: str, within: timedelta, now: datetime) -> list[Process]:
+        """Processes that send for others through the gateway and gave a sign of life lately."""
         with self._database.read() as connection:
             since = now + self._database.ahead(connection, now) - within
-            return _found(connection, processes.c.role == role, processes.c.last_seen >= since)
+            of_gateway = (processes.c.role.in_(SENDERS), processes.c.gateway == gateway)
+            return _found(connection, *of_gateway, processes.c.last_seen >= since)
 
     def find(self, owner: str) -> Process | None:
         """One of them; None when it is not (or no longer) registered."""

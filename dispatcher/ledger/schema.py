@@ -282,6 +282,7 @@ processes = Table(
     Column("lock_path", Text),
     Column("started_at", Instant, nullable=False),
     Column("last_seen", Instant, nullable=False),
+    Column("gateway", Text, system=True),
 )
 
 halts = Table(

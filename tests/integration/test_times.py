@@ -91,6 +91,10 @@ def test_detach_is_refused_where_nobody_would_send(cli: Cli, gateway: GatewayOut
     write(cli.folder / "a.csv", [(number(1), "x")], "phone", "text")
     ended = cli.json("run", "a.csv", *OPTIONS, "--detach", "--send-at", clock(LATER))
     assert (ended["code"], ended["error"]["code"]) == (2, "detach_nobody")
+    worker = cli.start("worker", "--gateway", "http://127.0.0.1:9")
+    worker.when(lambda: cli.ledger.exists() and bool(processes(cli)))
+    of_another = cli.json("run", "a.csv", *OPTIONS, "--detach", "--send-at", clock(LATER))
+    assert (of_another["code"], of_another["error"]["code"]) == (2, "detach_nobody")
     assert gateway.sends() == Counter()
 
 
