@@ -135,7 +135,15 @@ def worker_on(
         queue = embedded_queue()
     stack.callback(queue.close)
     guard = timedelta(days=application.settings.guard_days)
-    post = Post(ledger=ledger, gateway=target.name, queue=queue, guard=guard, gone=line.owners.is_gone)
+    forbid_file = application.settings.forbid_file
+    post = Post(
+        ledger=ledger,
+        gateway=target.name,
+        queue=queue,
+        guard=guard,
+        gone=line.owners.is_gone,
+        forbid_file=None if forbid_file is None else forbid_file.absolute(),
+    )
     parts, gateway = line.open()
     stack.callback(parts.ledger.close)
     metrics = Metrics()

@@ -6,6 +6,7 @@ import random
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 
 from dispatcher.delivery.ages import FIRST, FIRST_BESIDE_CALLBACKS
@@ -42,6 +43,7 @@ class Crew:
         failed: Callable[[int, BaseException], None],
         stopping: Callable[[], bool] = lambda: False,
         limits: LaneLimits | None = None,
+        forbid_file: Path | None = None,
     ) -> None:
         self._leaving = False
         self._stopping = stopping
@@ -63,7 +65,7 @@ class Crew:
             spawn=self._worker.spawn,
             first=first,
         )
-        self.rescreening = Rescreening(services, self._worker.spawn, failed, random.Random())
+        self.rescreening = Rescreening(services, self._worker.spawn, failed, random.Random(), forbid_file)
 
     def __enter__(self) -> Crew:
         with ExitStack() as entered:

@@ -8,6 +8,7 @@ import time
 from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
 from datetime import timedelta
+from pathlib import Path
 from types import TracebackType
 
 from dispatcher.errors import DispatcherError
@@ -35,6 +36,7 @@ class Post:
     queue: Queue
     guard: timedelta
     gone: Callable[[str], bool]
+    forbid_file: Path | None = None
 
 
 class WorkerService:
@@ -61,6 +63,7 @@ class WorkerService:
             gateway=post.gateway,
             guard=post.guard,
             failed=self._failed,
+            forbid_file=post.forbid_file,
         )
         self._leader = post.ledger.leader(f"sweep {post.gateway}")
         self._sweep = Sweep(

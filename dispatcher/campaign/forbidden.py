@@ -28,7 +28,8 @@ class ForbiddenWords:
     not in ``casinos``.  An entry without letters or digits is found as it is.
     """
 
-    def __init__(self, entries: Iterable[str]) -> None:
+    def __init__(self, entries: Iterable[str], file: Path | None = None) -> None:
+        self.file = file  # where it was read from
         self._entries: dict[str, str] = {}  # letters and digits of an entry -> the entry as written
         self._signs: dict[str, str] = {}
         for entry in entries:
@@ -60,7 +61,7 @@ class ForbiddenWords:
         entries = [entry for entry in entries if entry and not entry.startswith("#")]
         if not entries:
             raise UsageError("forbid_file_empty", file=str(path))
-        return cls(entries)
+        return cls(entries, path.absolute())
 
     def find(self, text: str) -> str | None:
         """The entry, as the list writes it, that the text holds first; None when it holds none."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 from functools import partial
 
+from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.errors import DispatcherError, Interrupted
 from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign, nobody
@@ -13,6 +14,7 @@ from dispatcher.intake.requests import LaunchRequest
 from dispatcher.intake.superseding import list_of
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignView, Priority
+from dispatcher.sending.listed import KEPT
 
 
 def bring_in(
@@ -39,7 +41,11 @@ def bring_in(
         book=house.book,
         max_cost=request.max_cost,
         priority=request.priority or Priority.NORMAL,
-        decisions=request.decisions | list_of(request.plan, request.called, planner.schedule),
+        decisions={
+            **request.decisions,
+            **list_of(request.plan, request.called, planner.schedule),
+            **_kept_list(house.forbidden),
+        },
     )
     try:
         with unbroken() as check:
@@ -54,6 +60,11 @@ def bring_in(
         raise
     watcher.planned(planner, planner.bill())
     return house.ledger.queries.campaign(campaign_id)
+
+
+def _kept_list(words: ForbiddenWords | None) -> dict[str, str]:
+    """Whoever screens the campaign later looks into the same list."""
+    return {} if words is None or words.file is None else {KEPT: str(words.file)}
 
 
 def _loading(watcher: Watcher, check: Callable[[], None], rows: int) -> None:

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import asyncio
-from collections import Counter
 from dataclasses import dataclass
 
-from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted
 from dispatcher.intake.house import House, Watcher
 from dispatcher.ledger import CampaignView, RowState
+from dispatcher.sending.listed import refuse_listed
 from dispatcher.sending.preflight import Mode, Preflight, PreflightChoice, PreflightResult
 from dispatcher.sending.services import Services
 from dispatcher.sending.stops import Stop
@@ -110,25 +109,6 @@ def leave_out_listed(house: House, watcher: Watcher, campaign: CampaignView) -> 
     """Rows whose text or sender holds a word of the operator's list are refused, and nothing is asked about them."""
     if house.forbidden is None:
         return
-    now, ledger = house.clock.now(), house.ledger
-    found: Counter[str] = Counter()
-    for row, entry in _listed(house, house.forbidden, campaign):
-        found[entry] += ledger.rows.exclude_same_text(
-            campaign.id, [row], RowState.REFUSED, str(Reason.FORBIDDEN_BY_LIST), now
-        )
+    found = refuse_listed(house.ledger, house.forbidden, campaign.id, house.clock.now())
     if found:
         watcher.listed(found)
-
-
-def _listed(house: House, words: ForbiddenWords, campaign: CampaignView) -> list[tuple[int, str]]:
-    """The first row of each text that holds a word of the list, and the word."""
-    senders: dict[str, str | None] = {}
-    listed = []
-    for text in house.ledger.screenings.distinct_texts(campaign.id):
-        sender = text.sender or ""
-        if sender not in senders:
-            senders[sender] = words.find(sender)
-        entry = senders[sender] or words.find(text.text)
-        if entry is not None:
-            listed.append((text.first_row, entry))
-    return listed

@@ -5,13 +5,15 @@ from __future__ import annotations
 import random
 from collections.abc import Coroutine
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from dispatcher.gateway.outcomes import Outcome, Verdict
-from dispatcher.ledger import CampaignState
+from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.freshness import is_screened
+from dispatcher.sending.listed import KEPT, lists_of
 from dispatcher.sending.stops import Stop
 from jobs.rescreening import AGAIN, Rescreening
 from jobs.sweep import Sweep
@@ -29,7 +31,7 @@ class Always:
 class Post:
     """A sweep over a stage; what it spawns runs to its end when :meth:`work` is called."""
 
-    def __init__(self, stage: Any) -> None:
+    def __init__(self, stage: Any, forbid_file: Path | None = None) -> None:
         self.stage = stage
         self.spawned: list[Coroutine[Any, Any, None]] = []
         self.failures: list[BaseException] = []
@@ -39,6 +41,7 @@ class Post:
             self.spawned.append,
             lambda _, error: self.failures.append(error),
             random.Random(1),
+            forbid_file,
         )
         self.sweep = Sweep(
             stage.ledger,
@@ -127,3 +130,55 @@ def test_a_gateway_that_is_away_is_asked_again_later(stage: Any, post: Post) -> 
     assert post.work() == 1
     post.step()
     assert stage.state(campaign)[0] is CampaignState.SENDING
+
+
+@pytest.mark.parametrize("whose", ["the worker's", "the campaign's"])
+def test_a_word_that_came_onto_the_list_meanwhile_keeps_its_rows_back(
+    stage: Any, tmp_path: Path, whose: str
+) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("nobody says this\n")
+    own = words if whose == "the worker's" else None
+    options = {} if own else {KEPT: str(words)}
+    rows = [stage.row(2 + n, due_at=stage.now + 2 * DAY) for n in range(2)]
+    campaign = stage.campaign(rows, **options)
+    stage.ledger.campaigns.finish_if_done(campaign, stage.now)
+    post = Post(stage, own)
+    stage.clock.elapsed += 2 * 86_400
+    words.write_text("Hello 3\n")
+    post.step()
+    assert post.work() == 1
+    assert [sent.request.message for sent in stage.gateway.requests] == ["Hello 2"]
+    assert stage.ledger.queries.counts(campaign) == {RowState.READY: 1, RowState.REFUSED: 1}
+    post.step()
+    assert stage.state(campaign)[0] is CampaignState.SENDING
+
+
+def test_a_list_that_cannot_be_read_keeps_everything_back(stage: Any, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    campaign, post = waiting(stage, 2 * DAY), Post(stage, words)
+    stage.clock.elapsed += 2 * 86_400
+    post.step()
+    assert post.work() == 1
+    assert (stage.gateway.requests, stage.state(campaign)[0]) == ([], CampaignState.WAITING)
+    words.write_text("Hello 3\n")
+    stage.clock.elapsed += AGAIN
+    post.step()
+    assert post.work() == 1
+    assert stage.ledger.queries.counts(campaign) == {RowState.READY: 1, RowState.REFUSED: 1}
+
+
+def test_a_campaign_of_which_nothing_is_left_is_over(stage: Any, tmp_path: Path) -> None:
+    words = tmp_path / "words.txt"
+    words.write_text("hello\n")
+    campaign, post = waiting(stage, 2 * DAY), Post(stage, words)
+    stage.clock.elapsed += 2 * 86_400
+    post.step()
+    assert post.work() == 1
+    assert stage.state(campaign)[0] is CampaignState.FINISHED
+
+
+def test_a_campaigns_list_on_another_machine_was_looked_into_there(stage: Any) -> None:
+    rows = [stage.row(2, due_at=stage.now + 2 * DAY)]
+    campaign = stage.campaign(rows, **{KEPT: "/elsewhere/words.txt"})
+    assert lists_of(stage.view(campaign), None) == []
