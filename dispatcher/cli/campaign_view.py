@@ -15,6 +15,7 @@ from dispatcher.wording import Wording
 if TYPE_CHECKING:
     from dispatcher.intake.requests import Landing
     from dispatcher.report.bill import CampaignBill
+    from dispatcher.report.write import ReportWritten
 
 C = CampaignState
 _SHOWN_ROWS = 10
@@ -146,7 +147,7 @@ def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int
 
 def show_landing(output: Output, landing: Landing) -> None:
     """Where a launch ended, and what to do next."""
-    campaign, words = landing.campaign, output.wording
+    campaign = landing.campaign
     output.say()
     _show_state(output, landing)
     show_counts(output, landing.counts)
@@ -156,9 +157,17 @@ def show_landing(output: Output, landing: Landing) -> None:
     if landing.counts.get(RowState.IN_DOUBT):
         output.tell("run.in_doubt_hint", campaign=campaign.id)
     if landing.report:
-        output.tell("run.report", path=landing.report.target)
-        if landing.report.why_rebuilt:
-            output.tell("run.report_rebuilt", why=words(f"rebuilt.{landing.report.why_rebuilt}"))
+        show_report(output, landing.report)
+
+
+def show_report(output: Output, report: ReportWritten) -> None:
+    """Where the report is, and what it could not be."""
+    words = output.wording
+    output.tell("run.report", path=report.target)
+    if report.why_rebuilt:
+        output.tell("run.report_rebuilt", why=words(f"rebuilt.{report.why_rebuilt}"))
+    if report.without_sheets:
+        output.tell("run.report_rebuilt", why=words(f"without_sheets.{report.without_sheets}"))
 
 
 def _show_state(output: Output, landing: Landing) -> None:

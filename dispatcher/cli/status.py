@@ -62,7 +62,7 @@ def report(
 ) -> int:
     """From the kept copy of the file and what the ledger knows now."""
     from dispatcher.application import Application
-    from dispatcher.cli.campaign_view import campaign_values
+    from dispatcher.cli.campaign_view import campaign_values, show_report
     from dispatcher.cli.session import configure
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
@@ -70,7 +70,7 @@ def report(
         opened = application.required_ledger()
         view = opened.queries.campaign(campaign)
         written = application.reporter(opened).write(view, report_dir, now=application.now())
-        output.tell("run.report", path=written.target)
+        show_report(output, written)
         output.result(campaign_values(opened.queries.campaign(campaign), opened.queries.counts(campaign)))
     return 0
 

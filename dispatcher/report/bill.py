@@ -26,18 +26,18 @@ class BillLine:
     @property
     def estimated(self) -> Decimal | None:
         """The estimate of these messages; None when none of them had a price."""
-        return _known(self.sums.estimated, self.sums.unestimated, self.sums.rows)
+        return known_sum(self.sums.estimated, self.sums.unestimated, self.sums.rows)
 
     @property
     def charged(self) -> Decimal | None:
         """What the gateway says they cost; None while it has named no price."""
-        return _known(self.sums.charged, self.sums.unpriced, self.sums.rows)
+        return known_sum(self.sums.charged, self.sums.unpriced, self.sums.rows)
 
     @property
     def from_wallet(self) -> Decimal | None:
         """What is charged for messages that the plan did not give to a bundle."""
         open_rows, unpriced = self.sums.rows - self.sums.bundled, self.sums.unpriced
-        return _known(self.sums.charged - self.sums.bundled_charged, unpriced, open_rows)
+        return known_sum(self.sums.charged - self.sums.bundled_charged, unpriced, open_rows)
 
 
 @dataclass(frozen=True)
@@ -133,6 +133,6 @@ def _line(route: str | None, country: str | None, groups: Iterable[BillGroup]) -
     return BillLine(route, country, sums)
 
 
-def _known(amount: Decimal, unknown: int, rows: int) -> Decimal | None:
+def known_sum(amount: Decimal, unknown: int, rows: int) -> Decimal | None:
     """A sum of known prices; None when nothing in it is known, since that is not the same as free."""
     return None if rows and unknown >= rows else amount

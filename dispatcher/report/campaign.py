@@ -6,7 +6,6 @@ import itertools
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from decimal import Decimal
 from pathlib import Path
 from zoneinfo import ZoneInfo
 
@@ -18,7 +17,8 @@ from dispatcher.ledger.memory import EarlierSend
 from dispatcher.ledger.states import ROW_STARTS, RowState
 from dispatcher.report.files import choose_target, report_path
 from dispatcher.report.reasons import SHOWN_TEXT, reason_text
-from dispatcher.report.rows import ReportRow
+from dispatcher.report.rows import ReportRow, brief
+from dispatcher.report.sheets.overview import overview_sheets
 from dispatcher.report.write import ReportWritten, Source, write_report
 from dispatcher.wording import Wording
 
@@ -61,7 +61,8 @@ class Reporter:
             encoding=campaign.source["encoding"],
             name=campaign.file_name,
         )
-        written = write_report(source, self._rows(campaign.id), target, timezone=self.timezone)
+        sheets = () if source.kind == "csv" else overview_sheets(self.ledger, campaign, self.wording)
+        written = write_report(source, self._rows(campaign.id), target, timezone=self.timezone, sheets=sheets)
         self.ledger.campaigns.set_report(campaign.id, str(written.target), written.sha256, now)
         return written
 
@@ -98,8 +99,8 @@ class Reporter:
             sender=row.sender if planned else None,
             encoding=ENCODING_NAMES.get(row.encoding or 0) if planned else None,
             parts=row.parts if planned else None,
-            estimated_cost=_brief(row.estimated_cost),
-            actual_cost=_brief(row.actual_cost),
+            estimated_cost=brief(row.estimated_cost),
+            actual_cost=brief(row.actual_cost),
             message_id=row.message_id or earlier.message_id,
             sent_at=row.sent_at or earlier.sent_at,
             delivered_at=row.delivered_at or earlier.delivered_at,
@@ -110,10 +111,3 @@ class Reporter:
 def _place(detail: str) -> tuple[int, int]:
     campaign, _, row = detail.partition(".")
     return int(campaign), int(row)
-
-
-def _brief(amount: Decimal | None) -> Decimal | None:
-    """Without the zeros that the ledger's six decimals bring along, and without an exponent."""
-    if amount is None:
-        return None
-    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()

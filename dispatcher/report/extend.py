@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
-from dispatcher.report.package import SheetParts, find_sheet, replace_part
+from dispatcher.report.cannot import CannotAddSheets
+from dispatcher.report.package import SheetParts, find_sheet, rewrite
 from dispatcher.report.rows import COLUMNS, CellValue, RowCells
+from dispatcher.report.sheets.adding import Changes, changes_for
+from dispatcher.report.sheets.model import ExtraSheet
 from dispatcher.report.sheetxml import Cell, Row, SheetXml
 from dispatcher.report.survey import Layout, survey
 from dispatcher.report.xmlcells import CellWriter, column_letters
@@ -20,14 +23,26 @@ _NO_ROWS: tuple[CellValue, ...] = ()
 
 
 class Extension:
-    """A workbook that can be extended; making one reads the whole sheet, or raises CannotExtend."""
+    """A workbook that can be extended; making one reads the whole sheet, or raises CannotExtend.
 
-    def __init__(self, path: Path, sheet_name: str | None, heading_row: int) -> None:
+    ``without_sheets`` says why our ``sheets`` do not come into it; None when they do.
+    """
+
+    def __init__(
+        self, path: Path, sheet_name: str | None, heading_row: int, sheets: Sequence[ExtraSheet] = ()
+    ) -> None:
         self._path = path
         self._heading_row = heading_row
         with zipfile.ZipFile(path) as package:
             self._parts: SheetParts = find_sheet(package, sheet_name)
             self._layout: Layout = survey(package, self._parts, heading_row)
+            self._changes, self.without_sheets = Changes(), None
+            try:
+                if sheets:
+                    style = self._layout.heading_style
+                    self._changes = changes_for(package, sheets, self._parts.sheet, style)
+            except CannotAddSheets as reason:
+                self.without_sheets = reason.code
 
     def write(self, rows: Iterable[RowCells], target: BinaryIO) -> None:
         """The package with our columns, written to ``target``."""
@@ -38,7 +53,8 @@ class Extension:
             def write_sheet(part: IO[bytes]) -> None:
                 _write_all(part, writer.pieces(rows))
 
-            replace_part(self._path, self._parts.sheet, write_sheet, target)
+            written = {self._parts.sheet: write_sheet, **self._changes.written}
+            rewrite(self._path, target, written, self._changes.dropped)
 
 
 def _write_all(part: IO[bytes], pieces: Iterator[bytes]) -> None:

@@ -1,11 +1,11 @@
-"""A workbook as a zip package: finding a sheet's part, and replacing it while all others keep their bytes."""
+"""A workbook as a zip package: finding a sheet's part, and writing some parts anew, the others as they are."""
 
 from __future__ import annotations
 
 import copy
 import posixpath
 import zipfile
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO, BinaryIO
@@ -20,6 +20,7 @@ _LOCAL_HEADER = 30  # bytes before the name; the lengths of name and extra field
 _HAS_DATA_DESCRIPTOR = 0x08
 _BIG = 1 << 30
 _BLOCK = 1 << 18
+_NO_TIME = (1980, 1, 1, 0, 0, 0)  # the same report is the same bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,17 +40,23 @@ def find_sheet(package: zipfile.ZipFile, name: str | None) -> SheetParts:
     if any(part.lower().startswith("_xmlsignatures/") for part in names):
         raise CannotExtend("workbook_signed")
     workbook = next(
-        (target for kind, target in _relations(package, "").values() if kind == "officeDocument"), None
+        (target for kind, target in relations(package, "").values() if kind == "officeDocument"), None
     )
     if workbook is None:
         raise CannotExtend("sheet_unusual")
-    relations = _relations(package, workbook)
-    sheet = relations.get(_sheet_relation(_root(package, workbook), name))
+    targets = relations(package, workbook)
+    sheet = targets.get(_sheet_relation(read_root(package, workbook), name))
     if sheet is None or sheet[0] != "worksheet" or sheet[1] not in names:
         raise CannotExtend("sheet_unusual")
-    strings = next((target for kind, target in relations.values() if kind == "sharedStrings"), None)
-    tables = tuple(target for kind, target in _relations(package, sheet[1]).values() if kind == "table")
-    return SheetParts(sheet[1], strings if strings in names else None, tables)
+    tables = tuple(target for kind, target in relations(package, sheet[1]).values() if kind == "table")
+    return SheetParts(sheet[1], shared_strings_part(package, workbook), tables)
+
+
+def shared_strings_part(package: zipfile.ZipFile, workbook: str) -> str | None:
+    """The part with the shared strings, None where there is none."""
+    targets = relations(package, workbook).values()
+    strings = next((target for kind, target in targets if kind == "sharedStrings"), None)
+    return strings if strings in package.namelist() else None
 
 
 def _sheet_relation(workbook: Element, name: str | None) -> str:
@@ -62,8 +69,11 @@ def _sheet_relation(workbook: Element, name: str | None) -> str:
     )
 
 
-def _relations(package: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
-    """Id -> (kind, part name) of what ``part`` refers to inside the package."""
+def relations(package: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]]:
+    """Id -> (kind, part name) of what ``part`` refers to inside the package; ``""`` is the package.
+
+    Raises CannotExtend.
+    """
     folder, base = posixpath.split(part)
     path = posixpath.join(folder, "_rels", f"{base}.rels")
     if path not in package.namelist():
@@ -73,12 +83,13 @@ def _relations(package: zipfile.ZipFile, part: str) -> dict[str, tuple[str, str]
             relation.get("Type", "").rsplit("/", 1)[-1],
             posixpath.normpath(posixpath.join("/", folder, relation.get("Target", ""))).lstrip("/"),
         )
-        for relation in _root(package, path)
+        for relation in read_root(package, path)
         if relation.get("TargetMode") != "External"
     }
 
 
-def _root(package: zipfile.ZipFile, part: str) -> Element:
+def read_root(package: zipfile.ZipFile, part: str) -> Element:
+    """The part's XML.  Raises CannotExtend."""
     try:
         root: Element = fromstring(package.read(part), forbid_dtd=True)
     except (ParseError, DefusedXmlException, KeyError) as error:
@@ -92,7 +103,7 @@ def _local(tag: str) -> str:
 
 def table_ranges(package: zipfile.ZipFile, parts: SheetParts) -> list[str]:
     """The ranges (``A1:D20``) of the sheet's tables."""
-    return [_root(package, table).get("ref", "") for table in parts.tables]
+    return [read_root(package, table).get("ref", "") for table in parts.tables]
 
 
 def shared_strings(package: zipfile.ZipFile, parts: SheetParts, wanted: set[int]) -> dict[int, str]:
@@ -131,22 +142,35 @@ def _string_text(item: Element) -> str:
     return "".join(child.text or "" for run in runs for child in run if _local(child.tag) == "t")
 
 
-def replace_part(source: Path, part: str, write: Callable[[IO[bytes]], None], target: BinaryIO) -> None:
-    """Copy the package at ``source`` to ``target``, the part called ``part`` written anew by ``write``.
+def rewrite(
+    source: Path,
+    target: BinaryIO,
+    written: Mapping[str, Callable[[IO[bytes]], None]],
+    dropped: Collection[str],
+) -> None:
+    """Copy the package at ``source`` to ``target`` with the parts ``written`` anew, or added, and without ``dropped``.
 
     All other parts are copied as they lie in the zip, compressed bytes included.
     """
     with source.open("rb") as raw, zipfile.ZipFile(source) as old, zipfile.ZipFile(target, "w") as new:
         new.comment = old.comment
         for info in old.infolist():
-            if info.filename == part:
+            if info.filename in written:
                 fresh = zipfile.ZipInfo(info.filename, info.date_time)
-                fresh.compress_type = zipfile.ZIP_DEFLATED
                 fresh.external_attr = info.external_attr
-                with new.open(fresh, "w", force_zip64=info.file_size > _BIG) as sheet:
-                    write(sheet)
-            else:
+                _write_part(new, fresh, written[info.filename], large=info.file_size > _BIG)
+            elif info.filename not in dropped:
                 _copy_part(raw, info, new)
+        for name in (name for name in written if name not in old.NameToInfo):
+            _write_part(new, zipfile.ZipInfo(name, _NO_TIME), written[name], large=False)
+
+
+def _write_part(
+    package: zipfile.ZipFile, info: zipfile.ZipInfo, write: Callable[[IO[bytes]], None], *, large: bool
+) -> None:
+    info.compress_type = zipfile.ZIP_DEFLATED
+    with package.open(info, "w", force_zip64=large) as part:
+        write(part)
 
 
 def _copy_part(raw: BinaryIO, info: zipfile.ZipInfo, new: zipfile.ZipFile) -> None:

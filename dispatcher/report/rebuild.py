@@ -7,7 +7,7 @@ Written as a stream of its own: a workbook of one or two plain sheets needs six 
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from datetime import date, datetime, time, timedelta
 from decimal import Decimal
@@ -20,6 +20,8 @@ from python_calamine import CalamineError, CalamineWorkbook
 
 from dispatcher.errors import FileError
 from dispatcher.report.rows import COLUMNS, RowCells, our_column
+from dispatcher.report.sheets.model import ExtraSheet
+from dispatcher.report.sheets.parts import SheetPackage, sheet_package
 from dispatcher.report.xmlcells import LAST_COLUMN, CellWriter, column_letters, text_xml
 
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -45,23 +47,40 @@ def write_rebuilt(
     target: BinaryIO,
     *,
     macros: bool,
+    sheets: Sequence[ExtraSheet] = (),
 ) -> None:
     """A new workbook of the sheet's values, row numbers and columns as they were, and ours to their right.
 
     Where the right has no room left, ours stand on a sheet of their own, in the same rows.  ``macros``: the
-    target is called ``.xlsm``, and Excel wants to be told so.  Raises FileError ``report_source_unreadable``.
+    target is called ``.xlsm``, and Excel wants to be told so.  ``sheets`` of ours follow at the end.
+    Raises FileError ``report_source_unreadable``.
     """
     with _opened(source, sheet_name) as (name, width, values):
         beside = width + len(COLUMNS) <= LAST_COLUMN
         with zipfile.ZipFile(target, "w", zipfile.ZIP_DEFLATED) as package:
-            _write_frame(
-                package, [_sheet_title(name)] if beside else [_sheet_title(name), _OURS], macros=macros
-            )
+            titles = [_sheet_title(name)] if beside else [_sheet_title(name), _OURS]
+            extras = _extra_packages(sheets, titles)
+            _write_frame(package, titles, extras, macros=macros)
             ours = chain([(heading_row, COLUMNS)], rows)
             nothing: Iterator[RowCells] = iter(())
             _write_sheet(package, 1, _sheet_rows(values, width, heading_row, ours if beside else nothing))
             if not beside:
                 _write_sheet(package, 2, _sheet_rows(iter(()), 0, heading_row, ours))
+            for extra in extras.values():
+                for part_name, write in extra.writers.items():
+                    with package.open(part_name, "w") as part:
+                        write(part)
+
+
+def _extra_packages(sheets: Sequence[ExtraSheet], titles: Sequence[str]) -> dict[str, SheetPackage]:
+    """By name, the parts of our sheets; a name that the user's sheet has gets a number."""
+    used = {title.casefold() for title in titles}
+    packages: dict[str, SheetPackage] = {}
+    for sheet in sheets:
+        name = sheet.name if sheet.name.casefold() not in used else f"{sheet.name} 2"
+        worksheet = f"xl/worksheets/{sheet.mark}.xml"
+        packages[name] = sheet_package(sheet, name, worksheet, lambda part: part, None)
+    return packages
 
 
 @contextmanager
@@ -160,18 +179,27 @@ def _write_sheet(package: zipfile.ZipFile, number: int, rows: Iterator[str]) -> 
         part.write(("".join(block) + "</sheetData></worksheet>").encode())
 
 
-def _write_frame(package: zipfile.ZipFile, titles: list[str], *, macros: bool) -> None:
-    numbers = range(1, len(titles) + 1)
+def _write_frame(
+    package: zipfile.ZipFile, titles: list[str], extras: Mapping[str, SheetPackage], *, macros: bool
+) -> None:
+    names = [*titles, *extras]
+    numbers = range(1, len(names) + 1)
+    worksheets = [f"xl/worksheets/sheet{n}.xml" for n in range(1, len(titles) + 1)]
+    worksheets += [extra.worksheet for extra in extras.values()]
+    types = dict.fromkeys(worksheets, f"{_TYPE}.worksheet+xml")
+    for extra in extras.values():
+        types.update(extra.types)
     main = "application/vnd.ms-excel.sheet.macroEnabled.main+xml" if macros else f"{_TYPE}.sheet.main+xml"
     sheet_types = "".join(
-        f'<Override PartName="/xl/worksheets/sheet{n}.xml" ContentType="{_TYPE}.worksheet+xml"/>'
-        for n in numbers
+        f'<Override PartName="/{part}" ContentType="{kind}"/>' for part, kind in types.items()
     )
     sheets = "".join(
         f'<sheet name={quoteattr(text_xml(title))} sheetId="{n}" r:id="rId{n}"/>'
-        for n, title in zip(numbers, titles, strict=True)
+        for n, title in zip(numbers, names, strict=True)
     )
-    links = "".join(_relation(f"rId{n}", "worksheet", f"worksheets/sheet{n}.xml") for n in numbers)
+    links = "".join(
+        _relation(f"rId{n}", "worksheet", f"/{part}") for n, part in zip(numbers, worksheets, strict=True)
+    )
     parts = {
         "[Content_Types].xml": f'<Types xmlns="{_PACKAGE}/content-types">'
         f'<Default Extension="rels" ContentType="application/vnd.openxmlformats-package.relationships+xml"/>'

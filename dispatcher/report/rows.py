@@ -86,6 +86,13 @@ def as_cells(rows: Iterable[ReportRow], timezone: ZoneInfo, heading_row: int) ->
         )
 
 
+def brief(amount: Decimal | None) -> Decimal | None:
+    """Without the zeros that the ledger's six decimals bring along, and without an exponent."""
+    if amount is None:
+        return None
+    return amount.quantize(Decimal(1)) if amount == amount.to_integral_value() else amount.normalize()
+
+
 def our_column(heading: str) -> str | None:
     """The name of our column that this heading is, or None for a column of the user's."""
     name = heading.strip().casefold()

@@ -74,26 +74,28 @@ def _read_heading(
     sheet: SheetXml, row: Row, seen: _Seen, package: zipfile.ZipFile, parts: SheetParts
 ) -> None:
     cells = [cell for cell in sheet.cells(row.body) if cell.content]
-    wanted = {int(text) for cell in cells if cell.type == "s" and (text := _text(cell)).isdigit()}
+    wanted = {int(text) for cell in cells if cell.type == "s" and (text := cell_text(cell)).isdigit()}
     strings = shared_strings(package, parts, wanted)
     for cell in cells:
-        text = _text(cell)
+        text = cell_text(cell)
         name = our_column(strings.get(int(text), "") if cell.type == "s" and text.isdigit() else text)
         seen.widen(cell.column)
         if name is None:
             seen.heading_style = cell.style
             continue
-        if _has_formula(cell):
+        if has_formula(cell):
             raise CannotExtend("formula_in_report_columns")
         seen.replaced.add(cell.column)
         seen.ours.setdefault(name, cell.column)
 
 
-def _text(cell: Cell) -> str:
+def cell_text(cell: Cell) -> str:
+    """What a cell holds as written: its text, its number, or the number of its shared string."""
     return "".join(unescape(text.decode()) for text in _VALUE.findall(cell.content))
 
 
-def _has_formula(cell: Cell) -> bool:
+def has_formula(cell: Cell) -> bool:
+    """Whether the cell is computed."""
     return _FORMULA.search(cell.content) is not None
 
 
@@ -106,7 +108,7 @@ def _read_row(sheet: SheetXml, row: Row, seen: _Seen, heading_row: int) -> None:
     for cell in sheet.cells_from(row, column_letters(min(seen.replaced))) if below else sheet.cells(row.body):
         if cell.content:
             seen.widen(cell.column)
-            if below and cell.column in seen.replaced and _has_formula(cell):
+            if below and cell.column in seen.replaced and has_formula(cell):
                 raise CannotExtend("formula_in_report_columns")
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 import zipfile
 import zlib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -19,6 +19,7 @@ from dispatcher.report.extend import Extension
 from dispatcher.report.files import written_whole
 from dispatcher.report.rebuild import write_rebuilt
 from dispatcher.report.rows import ReportRow, RowCells, as_cells
+from dispatcher.report.sheets.model import ExtraSheet
 
 _Write = Callable[[Iterable[RowCells], BinaryIO], None]
 
@@ -42,50 +43,70 @@ class Source:
 
 @dataclass(frozen=True, slots=True)
 class ReportWritten:
-    """A report on disk.  ``why_rebuilt``: a ``rebuilt`` entry of the catalogue if it is a new workbook."""
+    """A report on disk.
+
+    ``why_rebuilt``: a ``rebuilt`` entry of the catalogue if it is a new workbook.  ``without_sheets``: a
+    ``without_sheets`` entry if our own sheets could not be added.
+    """
 
     target: Path
     how: Literal["extended", "rebuilt"]
     why_rebuilt: str | None
     sha256: str
+    without_sheets: str | None = None
 
 
 def write_report(
-    source: Source, rows: Iterable[ReportRow], target: Path, *, timezone: ZoneInfo
+    source: Source,
+    rows: Iterable[ReportRow],
+    target: Path,
+    *,
+    timezone: ZoneInfo,
+    sheets: Sequence[ExtraSheet] = (),
 ) -> ReportWritten:
     """Write the user's file with our columns to ``target``, whole or not at all; an existing ``target`` is
     replaced.
 
-    ``rows`` ascend by row number and are read once, as a stream.  Times are shown in ``timezone``.
+    ``rows`` ascend by row number and are read once, as a stream.  Times are shown in ``timezone``.  ``sheets`` come
+    into a workbook beside the user's own; a CSV has none.
 
     Raises FileError (``report_source_missing``, ``report_source_unreadable``, ``report_disk_full``,
     ``report_is_open``, ``report_not_written``), UsageError (``report_folder_not_writable``), and ValueError
     for rows that are not ascending.
     """
     with _source_errors(source):
-        write, why_rebuilt = _way(source, target)
+        way = _way(source, target, sheets)
     cells = as_cells(rows, timezone, source.heading_row)
     with written_whole(target) as file:
         try:
-            write(cells, file)
+            way.write(cells, file)
         except CannotExtend as error:  # only rows of an earlier report are not looked at closely before
             raise FileError("report_source_unreadable", file=source.name, found=error.code) from error
         file.flush()
         sha256 = _sha256(file)
-    return ReportWritten(target, "rebuilt" if why_rebuilt else "extended", why_rebuilt, sha256)
+    how: Literal["extended", "rebuilt"] = "rebuilt" if way.why_rebuilt else "extended"
+    return ReportWritten(target, how, way.why_rebuilt, sha256, way.without_sheets)
 
 
-def _way(source: Source, target: Path) -> tuple[_Write, str | None]:
+@dataclass(frozen=True, slots=True)
+class _Way:
+    write: _Write
+    why_rebuilt: str | None = None
+    without_sheets: str | None = None
+
+
+def _way(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Way:
     """How this source is written, decided before the first row is taken."""
     source.path.open("rb").close()
     if source.kind == "csv":
-        return _delimited(source), None
+        return _Way(_delimited(source))
     if source.kind not in ("xlsx", "xlsm"):
-        return _rebuilt(source, target), "old_format"
+        return _Way(_rebuilt(source, target, sheets), "old_format")
     try:
-        return Extension(source.path, source.sheet_name, source.heading_row).write, None
+        extension = Extension(source.path, source.sheet_name, source.heading_row, sheets)
+        return _Way(extension.write, without_sheets=extension.without_sheets)
     except CannotExtend as reason:
-        return _rebuilt(source, target), reason.code
+        return _Way(_rebuilt(source, target, sheets), reason.code)
 
 
 def _delimited(source: Source) -> _Write:
@@ -102,7 +123,7 @@ def _delimited(source: Source) -> _Write:
     return write
 
 
-def _rebuilt(source: Source, target: Path) -> _Write:
+def _rebuilt(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Write:
     def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
         write_rebuilt(
             source.path,
@@ -111,6 +132,7 @@ def _rebuilt(source: Source, target: Path) -> _Write:
             rows,
             file,
             macros=target.suffix.lower() == ".xlsm",
+            sheets=sheets,
         )
 
     return write

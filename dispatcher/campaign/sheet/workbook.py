@@ -28,6 +28,7 @@ from dispatcher.campaign.sheet.filetype import Stamp
 from dispatcher.campaign.sheet.marks import MOST_CELLS, Marks
 from dispatcher.campaign.sheet.model import SheetChunk, SheetKind
 from dispatcher.campaign.sheet.ods_marks import ods_marks
+from dispatcher.campaign.sheet.ours import is_mark, may_be_ours
 from dispatcher.campaign.sheet.xls import XlsBook
 from dispatcher.campaign.sheet.xlsx_marks import NotAWorkbook, xlsx_marks
 from dispatcher.errors import FileError
@@ -116,7 +117,11 @@ def open_worksheet(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
 
 def _open_xls(path: Path, asked: str | None) -> Worksheet:
     book = XlsBook(path)
-    name, others = _choose(path, book.names, book.visible, asked)
+
+    def is_ours(name: str) -> bool:
+        return may_be_ours(name) is not None and _is_marked(name, book.sheet(name).rows())
+
+    name, others = _choose(path, book.names, [n for n in book.visible if not is_ours(n)], asked)
     sheet = book.sheet(name)
     return Worksheet(name, others, 0, _without_covered(sheet.rows, sheet.merged, 0), sheet.marks)
 
@@ -126,7 +131,11 @@ def _open_package(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
     book = _calamine(path, lambda: CalamineWorkbook.from_path(path))
     try:
         sheets = [sheet for sheet in book.sheets_metadata if sheet.typ == SheetTypeEnum.WorkSheet]
-        visible = [sheet.name for sheet in sheets if sheet.visible == SheetVisibleEnum.Visible]
+        visible = [
+            sheet.name
+            for sheet in sheets
+            if sheet.visible == SheetVisibleEnum.Visible and not _is_our_sheet(path, book, sheet.name)
+        ]
         name, others = _choose(path, [sheet.name for sheet in sheets], visible, asked)
         marks = _marks(path, kind, name)
         sheet = _calamine(path, lambda: book.get_sheet_by_name(name))
@@ -137,6 +146,19 @@ def _open_package(path: Path, kind: SheetKind, asked: str | None) -> Worksheet:
     left = sheet.start[1] if sheet.start else 0
     rows = _without_covered(cast(Rows, sheet.iter_rows), sheet.merged_cell_ranges or (), left)
     return Worksheet(name, others, left, rows, marks)
+
+
+def _is_our_sheet(path: Path, book: CalamineWorkbook, name: str) -> bool:
+    """Whether a report of ours added the sheet: nobody wrote it, and nobody is on it."""
+    if may_be_ours(name) is None:
+        return False
+    sheet = _calamine(path, lambda: book.get_sheet_by_name(name))
+    return sheet.start == (0, 0) and _is_marked(name, cast(Rows, sheet.iter_rows)())
+
+
+def _is_marked(name: str, rows: Iterator[list[object]]) -> bool:
+    first = next(rows, None) or [None]
+    return is_mark(name, first[0])
 
 
 def _choose(
