@@ -6,6 +6,7 @@ import signal
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
+from datetime import timedelta
 from types import FrameType
 from typing import Any
 
@@ -18,7 +19,7 @@ from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.terminal import Terminal, Times
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.intake.account import Credit
 from dispatcher.intake.detaching import require_sender
 from dispatcher.intake.house import House, Watcher
@@ -39,6 +40,7 @@ class Ways:
 
     yes: bool = False
     wait: bool = True
+    wait_delivery: timedelta | None = None
     detach: bool = False
 
 
@@ -57,25 +59,38 @@ def launch_file(
         output,
         money,
         lambda house, watcher: launch_all(
-            house, watcher, requests, wait_for_doubts=ways.wait, detached=ways.detach
+            house,
+            watcher,
+            requests,
+            wait_for_doubts=ways.wait,
+            wait_delivery=ways.wait_delivery,
+            detached=ways.detach,
         ),
         ways,
     )
 
 
-def resume_campaign(
-    configuration: Configuration, output: Output, request: ResumeRequest, *, yes: bool, wait: bool
-) -> int:
+def resume_campaign(configuration: Configuration, output: Output, request: ResumeRequest, ways: Ways) -> int:
     """Resume a campaign; gives the exit code."""
     announce_gateway(configuration, output)
-    ways = Ways(yes=yes, wait=wait)
     return _launch(
         configuration,
         output,
         funds(None, configuration.settings),
-        lambda house, watcher: [Launch(house, watcher, wait_for_doubts=wait).resume(request)],
+        lambda house, watcher: [
+            Launch(house, watcher, wait_for_doubts=ways.wait, wait_delivery=ways.wait_delivery).resume(
+                request
+            )
+        ],
         ways,
     )
+
+
+def check_waiting(wait_delivery: str | None, *, detach: bool, dry_run: bool) -> None:
+    """UsageError when somebody wants to wait for what this process does not send."""
+    if wait_delivery is not None and (detach or dry_run):
+        other = "--detach" if detach else "--dry-run"
+        raise UsageError("usage_contradiction", found=f"--wait-delivery, {other}")
 
 
 def announce_gateway(configuration: Configuration, output: Output) -> None:

@@ -30,6 +30,7 @@ def resume(
     max_cost: o.MaxCost = None,
     priority: o.PriorityName = None,
     no_wait: o.NoWait = False,
+    wait_delivery: o.WaitDelivery = None,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
@@ -39,8 +40,8 @@ def resume(
     as_json: o.Json = False,
 ) -> int:
     """Goes on exactly where the campaign stopped; exit codes as for `run`."""
-    from dispatcher.cli.inputs import chosen_priority, money
-    from dispatcher.cli.launching import resume_campaign
+    from dispatcher.cli.inputs import chosen_priority, duration, money
+    from dispatcher.cli.launching import Ways, resume_campaign
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import ResumeRequest
 
@@ -59,7 +60,10 @@ def resume(
         report_dir=report_dir,
         priority=chosen_priority(priority),
     )
-    return resume_campaign(configuration, output, request, yes=yes, wait=not no_wait)
+    stay = duration("--wait-delivery", wait_delivery)
+    return resume_campaign(
+        configuration, output, request, Ways(yes=yes, wait=not no_wait, wait_delivery=stay)
+    )
 
 
 def pause(

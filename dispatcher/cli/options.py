@@ -173,6 +173,13 @@ DryRun = Annotated[bool, typer.Option("--dry-run", "-n", help="Plan and screen o
 NoWait = Annotated[
     bool, typer.Option("--no-wait", help="Do not wait for rows in doubt: end with exit code 1 instead.")
 ]
+WaitDelivery = Annotated[
+    str | None,
+    typer.Option(
+        "--wait-delivery",
+        help="After sending, stay until all messages are delivered or not, so long at most, e.g. 10m.",
+    ),
+]
 WithoutRefused = Annotated[
     bool,
     typer.Option("--without-refused", help="Leave out the rows whose text is forbidden and send the others."),

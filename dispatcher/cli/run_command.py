@@ -50,6 +50,7 @@ def run(
     wallet: o.Wallet = None,
     prices: o.Prices = None,
     no_wait: o.NoWait = False,
+    wait_delivery: o.WaitDelivery = None,
     detach: o.Detach = False,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
@@ -60,12 +61,13 @@ def run(
     as_json: o.Json = False,
 ) -> int:
     """See the exit codes in the README."""
-    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, money, plan_requests
-    from dispatcher.cli.launching import Ways, launch_file
+    from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, duration, money, plan_requests
+    from dispatcher.cli.launching import Ways, check_waiting, launch_file
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import LaunchRequest
     from dispatcher.sending.preflight import PreflightChoice
 
+    check_waiting(wait_delivery, detach=detach, dry_run=dry_run)
     configuration, output = configure(
         as_json,
         gateway=gateway,
@@ -119,5 +121,6 @@ def run(
         )
         for plan in plan_requests(flags, configuration.settings)
     ]
-    ways = Ways(yes=yes, wait=not no_wait, detach=detach)
+    stay = duration("--wait-delivery", wait_delivery)
+    ways = Ways(yes=yes, wait=not no_wait, wait_delivery=stay, detach=detach)
     return launch_file(configuration, output, requests, flags, ways)

@@ -11,6 +11,9 @@ from dispatcher.cli import options as o
 OptionalId = Annotated[
     int | None, typer.Argument(metavar="[ID]", help="The campaign's number; none lists them all.")
 ]
+Refresh = Annotated[
+    bool, typer.Option("--refresh", help="Ask the gateway first what became of messages on their way.")
+]
 
 
 def register(app: typer.Typer) -> None:
@@ -30,8 +33,10 @@ def status(
     from dispatcher.cli.bill_view import bill_values
     from dispatcher.cli.campaign_view import campaign_values, show_campaign, show_campaigns
     from dispatcher.cli.exits import campaign_exit
+    from dispatcher.cli.funnel_view import funnel_values, show_funnel
     from dispatcher.cli.session import configure
     from dispatcher.report.bill import bill_of
+    from dispatcher.report.funnel import funnel_of
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
@@ -49,30 +54,46 @@ def status(
         counts = opened.queries.counts(campaign)
         bill = bill_of(opened, view)
         show_campaign(output, opened, view, counts, bill)
-        output.result({**campaign_values(view, counts), "bill": bill_values(bill)})
+        funnel = funnel_of(bill.groups)
+        show_funnel(output, funnel)
+        output.result(
+            {**campaign_values(view, counts), "delivery": funnel_values(funnel), "bill": bill_values(bill)}
+        )
         return campaign_exit(view.state, view.state_reason, counts)
 
 
 def report(
     campaign: o.CampaignId,
     report_dir: o.ReportDir = None,
+    refresh: Refresh = False,
+    gateway: o.GatewayName = None,
     ledger: o.LedgerUrl = None,
     lang: o.Lang = None,
     as_json: o.Json = False,
 ) -> int:
-    """From the kept copy of the file and what the ledger knows now."""
+    """From the kept copy of the file and what the ledger knows now; exit codes as for `status ID`."""
     from dispatcher.application import Application
     from dispatcher.cli.campaign_view import campaign_values, show_report
+    from dispatcher.cli.exits import campaign_exit
+    from dispatcher.cli.funnel_view import funnel_values, show_funnel
+    from dispatcher.cli.refreshing import refresh_deliveries
     from dispatcher.cli.session import configure
+    from dispatcher.report.funnel import funnel_of
 
-    configuration, output = configure(as_json, ledger=ledger, lang=lang)
+    configuration, output = configure(as_json, gateway=gateway, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
         opened = application.required_ledger()
         view = opened.queries.campaign(campaign)
+        if refresh:
+            refresh_deliveries(application, output, view)
+            view = opened.queries.campaign(campaign)
         written = application.reporter(opened).write(view, report_dir, now=application.now())
+        funnel = funnel_of(opened.bills.groups(campaign))
+        show_funnel(output, funnel)
         show_report(output, written)
-        output.result(campaign_values(opened.queries.campaign(campaign), opened.queries.counts(campaign)))
-    return 0
+        view, counts = opened.queries.campaign(campaign), opened.queries.counts(campaign)
+        output.result({**campaign_values(view, counts), "delivery": funnel_values(funnel)})
+        return campaign_exit(view.state, view.state_reason, counts)
 
 
 def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = False) -> int:

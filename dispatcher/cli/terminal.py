@@ -30,7 +30,7 @@ from dispatcher.cli.preflight_view import (
 )
 from dispatcher.cli.times_view import forecasts, moment_text, show_times
 from dispatcher.errors import UsageError
-from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
@@ -230,6 +230,18 @@ class Terminal:
     def pausing(self) -> None:
         self.close()
         self._output.tell("run.pausing")
+
+    def delivering(self, seen: Delivering) -> None:
+        """A bar that fills with what is final."""
+        final = seen.delivered + seen.failed
+        line = self._words(
+            "delivery.progress",
+            delivered=self._words.number(seen.delivered),
+            failed=self._words.number(seen.failed),
+            on_the_way=self._words.number(seen.on_the_way),
+            until=f"{seen.until.astimezone():%H:%M:%S}",
+        )
+        self._progress(line, final / max(1, final + seen.on_the_way))
 
     def details(self, landing: Landing) -> dict[str, Any]:
         """What the command's JSON object says beyond the campaign."""

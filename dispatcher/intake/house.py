@@ -119,6 +119,16 @@ class Progress:
     left: float | None
 
 
+@dataclass(frozen=True)
+class Delivering:
+    """What became of a campaign's messages so far, and until when it is waited for."""
+
+    delivered: int
+    failed: int
+    on_the_way: int
+    until: datetime
+
+
 class Watcher(Protocol):
     """Somebody who watches a launch: a terminal, a log."""
 
@@ -157,3 +167,5 @@ class Watcher(Protocol):
         """Nothing is due before ``until``; ``rows`` are ready."""
 
     def pausing(self) -> None: ...
+
+    def delivering(self, seen: Delivering) -> None: ...

@@ -13,6 +13,7 @@ import threading
 import time
 from collections.abc import Callable, Sequence
 from contextlib import suppress
+from datetime import timedelta
 from pathlib import Path
 
 from dispatcher.campaign.reasons import Reason
@@ -20,6 +21,7 @@ from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, UsageError
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.credit import Shortfall, hold_if_short
+from dispatcher.intake.delivered import wait_for_delivery
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import Approval, House, OtherTexts, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
@@ -44,7 +46,8 @@ class Launch:
 
     ``detached`` leaves the sending to the workers of the ledger: it lands once a campaign is under way, without a
     report.  ``begun`` hears the number of a new campaign before its first row is written.  What ``approval`` does not
-    give waits for it, also what costs more than its limit.
+    give waits for it, also what costs more than its limit.  ``wait_delivery``: stay so long after the sending, or until
+    all messages are final.
     """
 
     def __init__(
@@ -53,6 +56,7 @@ class Launch:
         watcher: Watcher,
         *,
         wait_for_doubts: bool = True,
+        wait_delivery: timedelta | None = None,
         detached: bool = False,
         begun: Callable[[int], None] = nobody,
         approval: Approval | None = None,
@@ -61,6 +65,7 @@ class Launch:
         self._watcher = watcher
         self._ledger = house.ledger
         self._wait_for_doubts = wait_for_doubts
+        self._wait_delivery = wait_delivery
         self._detached = detached
         self._begun = begun
         self._approval = approval
@@ -306,6 +311,9 @@ class Launch:
     ) -> Landing:
         campaign = self._ledger.queries.campaign(campaign_id)
         left = self._detached and campaign.state in UNDER_WAY
+        if self._wait_delivery is not None and campaign.state is C.FINISHED and not interrupted:
+            wait_for_delivery(self._house, self._watcher, campaign_id, self._wait_delivery)
+            campaign = self._ledger.queries.campaign(campaign_id)
         report = None if left else self._house.write_report(campaign, report_dir)
         return Landing(
             campaign=self._ledger.queries.campaign(campaign_id),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import replace
+from datetime import timedelta
 
 from dispatcher.errors import DispatcherError
 from dispatcher.intake.house import House, Watcher
@@ -18,13 +19,16 @@ def launch_all(
     requests: Sequence[LaunchRequest],
     *,
     wait_for_doubts: bool = True,
+    wait_delivery: timedelta | None = None,
     detached: bool = False,
 ) -> list[Landing]:
     """Each is planned, screened and asked about, then all are sent side by side.
 
     A single request is :meth:`Launch.run`; so is each where nothing is to be sent here.
     """
-    launch = Launch(house, watcher, wait_for_doubts=wait_for_doubts, detached=detached)
+    launch = Launch(
+        house, watcher, wait_for_doubts=wait_for_doubts, wait_delivery=wait_delivery, detached=detached
+    )
     if len(requests) == 1 or detached or requests[0].dry_run:
         return [launch.run(request) for request in requests]
     begun = _begin_all(house, watcher, requests)

@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
 from sqlalchemy import except_, func, select
 
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import campaigns, is_ready, rows
-from dispatcher.ledger.states import CampaignState
+from dispatcher.ledger.schema import campaign_counts, campaigns, is_ready, rows
+from dispatcher.ledger.states import SENT, CampaignState, RowState
 from dispatcher.ledger.values import Money
 
 CHUNK = 500
@@ -25,6 +27,27 @@ class WatchedCampaign:
     file_sha256: str
     state: CampaignState
     reason: str | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class GrowingReport:
+    """The report of a finished campaign.  ``known``: what became of its messages so far; the same means no news."""
+
+    id: int
+    file_name: str
+    report: str
+    finished_at: datetime
+    known: tuple[tuple[Any, ...], ...]
+
+    @property
+    def awaits(self) -> bool:
+        """Whether a message is not final."""
+        return any(state is RowState.ACCEPTED for state, _ in self.known)
+
+    @property
+    def has_ends(self) -> bool:
+        """Whether some message is final."""
+        return any(state in SENT - {RowState.ACCEPTED} for state, _ in self.known)
 
 
 class Watched:
@@ -56,6 +79,38 @@ class Watched:
                         )
                         found.setdefault(one.file_name, []).append(campaign)
         return found
+
+    def growing(self, folder: str, since: datetime) -> list[GrowingReport]:
+        """Campaigns of the folder that finished after ``since`` and have a report, the oldest first; from counters
+        alone.
+        """
+        query = (
+            select(campaigns)
+            .where(campaigns.c.state == CampaignState.FINISHED, campaigns.c.finished_at > since)
+            .where(campaigns.c.report_path.is_not(None))
+            .order_by(campaigns.c.id)
+        )
+        with self._database.read() as connection:
+            found = [one for one in connection.execute(query) if one.options.get("watched") == folder]
+            counted = connection.execute(
+                select(campaign_counts.c.campaign_id, campaign_counts.c.state, campaign_counts.c.n)
+                .where(campaign_counts.c.campaign_id.in_([one.id for one in found]))
+                .where(campaign_counts.c.state.in_(SENT), campaign_counts.c.n > 0)
+                .order_by(campaign_counts.c.state)
+            ).all()
+        return [
+            GrowingReport(
+                id=one.id,
+                file_name=one.file_name,
+                report=one.report_path,
+                finished_at=one.finished_at,
+                known=(
+                    *((count.state, count.n) for count in counted if count.campaign_id == one.id),
+                    (one.actual_cost, one.accepted_unpriced),
+                ),
+            )
+            for one in found
+        ]
 
     def at_most(self, campaign_id: int) -> Decimal:
         """What the campaign may come to: what was spent or is reserved, and every ready row at its dearest."""

@@ -8,7 +8,7 @@ from datetime import datetime
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
-from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
@@ -70,3 +70,5 @@ class Unattended:
     def waiting(self, until: datetime, rows: int) -> None: ...
 
     def pausing(self) -> None: ...
+
+    def delivering(self, seen: Delivering) -> None: ...

@@ -8,7 +8,7 @@ from typing import Any
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
-from dispatcher.intake.house import OtherTexts, Progress, Question
+from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
 from dispatcher.sending.preflight import PreflightResult
@@ -66,6 +66,8 @@ class Quiet:
     def waiting(self, until: datetime, rows: int) -> None: ...
 
     def pausing(self) -> None: ...
+
+    def delivering(self, seen: Delivering) -> None: ...
 
 
 def nothing(*_: Any, **__: Any) -> None:

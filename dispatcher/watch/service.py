@@ -22,6 +22,7 @@ from dispatcher.watch.decisions import Decisions
 from dispatcher.watch.desk import Desk
 from dispatcher.watch.doubtful import Doubtful
 from dispatcher.watch.folder import Place, WatchedFolder
+from dispatcher.watch.growing import LOOK_EVERY, Growing
 from dispatcher.watch.orders import Orders
 from dispatcher.watch.ownership import Turn
 from dispatcher.watch.quiet import Tell
@@ -77,6 +78,14 @@ class FolderService:
         self._decisions = Decisions(post.house, post.folder, rest, tell, post.settle, post.zone)
         self._doubts = Doubtful(post.house.ledger, time.monotonic, post.doubt_patience)
         self._settler = Settler(post.folder.root, post.settle, time.monotonic)
+        self._growing = Growing(
+            post.house.ledger,
+            post.house.write_report,
+            post.folder[Place.DONE],
+            post.folder_id,
+            post.house.clock.now,
+            tell,
+        )
         self._open: dict[str, Place] = {}  # files that are not put away: in processing/, or waiting
         self._not_before: dict[str, datetime] = {}
         self._given_up: set[str] = set()  # could not be launched: a person has to look, or to approve again
@@ -120,6 +129,7 @@ class FolderService:
         try:
             with unbroken():
                 self._look_after_open()
+                self._growing.step()
                 orders = self._rules.orders(self._given)
                 if orders is not None:
                     self._take()
@@ -145,7 +155,7 @@ class FolderService:
     def _pause(self) -> float | None:
         if self._settler.is_waiting or self._open or self._decisions.is_waiting:
             return min(LOOK_SECONDS, max(0.05, self._post.settle / 4))
-        return None
+        return LOOK_EVERY.total_seconds() if self._growing.waits else None
 
     def _take(self) -> None:
         now = self._post.house.clock.now().astimezone(self._post.zone)
