@@ -18,8 +18,11 @@ from dispatcher.errors import UsageError
 from dispatcher.intake.house import OtherTexts, Question
 from dispatcher.intake.question import is_above_cap
 from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.sending.stops import Stop
 
-ASKED, APPROVED, REJECTED = "approval_asked", "approved", "rejected"
+ASKED, APPROVED, REJECTED, GO_ON = "approval_asked", "approved", "rejected", "told_to_go_on"
+STOPPED = frozenset({CampaignState.PAUSED, CampaignState.HELD, CampaignState.HALTED})
+"""Approving the file of such a campaign means that it is to go on."""
 
 
 class Why(StrEnum):
@@ -98,6 +101,24 @@ class Approvals:
             **_plain(asdict(asked.terms)),
         )
         return asked.terms
+
+    def go_on(self, campaign_id: int, now: datetime, how: str) -> None:
+        """Say that a stopped campaign is to go on; one that came to its limit, up to the sum that was shown."""
+        campaign, asked = self._ledger.queries.campaign(campaign_id), self.asked(campaign_id)
+        by = getpass.getuser()
+        if campaign.state_reason == Stop.COST_CAP and asked is not None:
+            self._ledger.campaigns.set_max_cost(campaign_id, asked.terms.at_most, by, now)
+        self._ledger.events.add(GO_ON, now, campaign_id=campaign_id, by=by, how=how)
+
+    def is_to_go_on(self, campaign_id: int) -> bool:
+        """Whether somebody said so since it was stopped last."""
+        told = False
+        for event in self._ledger.events.of(campaign_id):
+            if event.kind == GO_ON:
+                told = True
+            elif event.kind == "state" and event.detail.get("new") in {state.code for state in STOPPED}:
+                told = False
+        return told
 
     def reject(self, campaign_id: int, now: datetime, how: str) -> None:
         """Say no, which cancels the campaign; UsageError when it waits for no approval."""

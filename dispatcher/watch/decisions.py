@@ -12,7 +12,7 @@ from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import FINAL_CAMPAIGNS
 from dispatcher.ledger.watched import WatchedCampaign
-from dispatcher.watch.approval import Approvals
+from dispatcher.watch.approval import STOPPED, Approvals
 from dispatcher.watch.folder import Place, WatchedFolder
 from dispatcher.watch.names import stem_of
 from dispatcher.watch.quiet import Tell
@@ -59,7 +59,12 @@ class Decisions:
         return None if place is Place.APPROVED and name not in settled else place
 
     def approve(self, campaign: WatchedCampaign) -> None:
-        """Write the approval down, once."""
+        """Write the approval down, once; of what was stopped, that it is to go on."""
+        if campaign.state in STOPPED:
+            if not self._approvals.is_to_go_on(campaign.id):
+                self._approvals.go_on(campaign.id, self._house.clock.now(), str(Place.APPROVED))
+                self._tell("told_to_go_on", file=campaign.file_name, campaign=campaign.id)
+            return
         waits = campaign.state is CampaignState.WAITING_APPROVAL
         if waits and self._approvals.approved(campaign.id) is None:
             self._approvals.approve(campaign.id, self._house.clock.now(), str(Place.APPROVED))

@@ -17,7 +17,8 @@ from dispatcher.interrupts import unbroken
 from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import FINAL_CAMPAIGNS
 from dispatcher.ledger.watched import WatchedCampaign
-from dispatcher.watch.approval import Gate
+from dispatcher.sending.stops import Stop
+from dispatcher.watch.approval import STOPPED, Gate
 from dispatcher.watch.folder import Place, WatchedFolder
 from dispatcher.watch.names import plain_name
 from dispatcher.watch.orders import Orders
@@ -55,9 +56,14 @@ class Desk:
             self._launch(name, orders, predecessor=_waiting(found[1:]))
         elif newest.state is C.WAITING_APPROVAL and self._is_another(name, newest):
             self._launch(name, orders, predecessor=newest.id)
+        elif newest.state in STOPPED and self._is_another(name, newest):
+            self._launch(name, orders, predecessor=None)  # put right while it was stopped
         else:
             launch = self._prepared(name, orders, _waiting(found[1:]))
-            self._finish(launch.resume(ResumeRequest(newest.id, report_dir=self._drafts())))
+            # somebody saw which rows these are, and said that it is to go on
+            without_refused = newest.reason == Stop.PREFLIGHT_FORBIDDEN
+            request = ResumeRequest(newest.id, report_dir=self._drafts(), without_refused=without_refused)
+            self._finish(launch.resume(request))
         self._replace_older(name)
 
     def _launch(self, name: str, orders: Orders, predecessor: int | None) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 from dispatcher.errors import DispatcherError
 from dispatcher.intake.house import Question
 from dispatcher.ledger import CampaignView
+from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.sending.stops import Stop
-from dispatcher.watch.approval import Asked, Why
+from dispatcher.watch.approval import Asked, Terms, Why
 from dispatcher.watch.folder import PLAN, Place, WatchedFolder
 from dispatcher.watch.names import plain_name, stem_of
 from dispatcher.wording import Wording
@@ -37,30 +38,54 @@ def settings_note(wording: Wording, error: DispatcherError) -> str:
     return _text([wording("watch.note_settings"), "", *(texts[part] or "" for part in _PARTS)])
 
 
-def waiting_note(wording: Wording, name: str, campaign: CampaignView) -> str:
-    """Why the file was stopped: held, halted, paused."""
+def waiting_note(
+    wording: Wording, name: str, campaign: CampaignView, folder: WatchedFolder, more: Terms | None
+) -> str:
+    """Why the file was stopped: held, halted, paused; ``more`` is what the rest of it takes where its limit is met."""
     reason = wording(f"stops.{campaign.state_reason}") if campaign.state_reason else ""
     lines = [
         wording("watch.note_waiting", file=plain_name(name), campaign=campaign.id),
         wording("watch.note_reason", reason=reason) if reason else "",
         "",
         wording("watch.note_forbidden") if campaign.state_reason == Stop.PREFLIGHT_FORBIDDEN else "",
-        wording("watch.note_resume", campaign=campaign.id),
+        _limit(wording, campaign, more) if more is not None else "",
+        *_how_to_go_on(wording, name, campaign.id, folder),
         wording("watch.note_report") if campaign.report_path else "",
     ]
     return _text(lines)
 
 
-def error_note(wording: Wording, name: str, campaign: int, error: DispatcherError) -> str:
+def error_note(
+    wording: Wording, name: str, campaign: CampaignView, error: DispatcherError, folder: WatchedFolder
+) -> str:
     """Why the file's campaign could not go on."""
     lines = [
-        wording("watch.note_waiting", file=plain_name(name), campaign=campaign),
+        wording("watch.note_waiting", file=plain_name(name), campaign=campaign.id),
         "",
         *_explained(wording, name, error),
         "",
-        wording("watch.note_resume", campaign=campaign),
+        # what is under way has rows in doubt, of which nobody knows better here
+        *([] if campaign.state in UNDER_WAY else _how_to_go_on(wording, name, campaign.id, folder)),
     ]
     return _text(lines)
+
+
+def _how_to_go_on(wording: Wording, name: str, campaign: int, folder: WatchedFolder) -> list[str]:
+    shown = _shown(folder, Place.APPROVED)
+    return [
+        wording("watch.note_go_on", file=name, folder=shown, campaign=campaign),
+        wording("watch.note_reject", folder=_shown(folder, Place.REJECTED), campaign=campaign),
+    ]
+
+
+def _limit(wording: Wording, campaign: CampaignView, more: Terms) -> str:
+    limit = campaign.max_cost or Decimal(0)
+    return wording.count(
+        "watch.note_limit",
+        more.messages,
+        limit=wording.money(limit, campaign.currency),
+        most=wording.money(more.at_most, campaign.currency),
+    )
 
 
 def approval_note(

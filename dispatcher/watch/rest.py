@@ -12,7 +12,8 @@ from dispatcher.errors import DispatcherError, FileError, UsageError
 from dispatcher.intake.house import House
 from dispatcher.intake.question import next_question
 from dispatcher.ledger import CampaignState, CampaignView, RowState
-from dispatcher.watch.approval import Approvals
+from dispatcher.sending.stops import Stop
+from dispatcher.watch.approval import Approvals, Asked, Terms, Why
 from dispatcher.watch.folder import PLAN, Place, WatchedFolder
 from dispatcher.watch.names import stem_of
 from dispatcher.watch.notes import approval_note, error_note, failed_note, waiting_note
@@ -90,9 +91,9 @@ class Rest:
             self._report(campaign, Place.WAITING, self._folder[Place.PROCESSING] / name)
             campaign = self._ledger.queries.campaign(campaign_id)
             note = (
-                waiting_note(self._wording, name, campaign)
+                waiting_note(self._wording, name, campaign, self._folder, self._asked_for_more(campaign))
                 if error is None or campaign.state in (CampaignState.HELD, CampaignState.HALTED)
-                else error_note(self._wording, name, campaign_id, error)
+                else error_note(self._wording, name, campaign, error, self._folder)
             )
             self._folder.note(Place.WAITING, name, note, self._wording)
         if not self._folder.move(name, Place.PROCESSING, Place.WAITING):
@@ -101,12 +102,22 @@ class Rest:
         self._tell("waiting", file=name, campaign=campaign_id, state=campaign.state.code, reason=reason)
         return True
 
-    def goes_on(self, name: str, place: Place) -> bool:
+    def goes_on(self, name: str, place: Place, campaign_id: int) -> bool:
         """Somebody set it going again; False when the file cannot be moved now."""
         if not self._folder.move(name, place, Place.PROCESSING):
             return False
         self._folder.clear(name, _MADE_WAITING)
+        self._take_report_away(self._ledger.queries.campaign(campaign_id), None)
         return True
+
+    def _asked_for_more(self, campaign: CampaignView) -> Terms | None:
+        """What it takes to send the rest of a campaign that came to its limit; written down as the question it is."""
+        if campaign.state_reason != Stop.COST_CAP:
+            return None
+        ready = self._ledger.queries.counts(campaign.id).get(RowState.READY, 0)
+        terms = Terms(ready, self._ledger.watched.at_most(campaign.id))
+        self._approvals.ask(campaign.id, Asked(terms, Why.COST, None), self._house.clock.now())
+        return terms
 
     def _ask(self, name: str, campaign: CampaignView) -> None:
         question, asked = next_question(self._house, campaign.id), self._approvals.asked(campaign.id)
@@ -131,12 +142,16 @@ class Rest:
                 return None
             # another machine kept the copy; the file itself is here
             written = self._house.write_report(replace(campaign, input_path=str(file)), self._folder[new])
+        self._take_report_away(campaign, written.target)
+        return str(written.target)
+
+    def _take_report_away(self, campaign: CampaignView, new: Path | None) -> None:
+        """The one that lay beside a file that waited, unless somebody has changed it."""
         old = Path(campaign.report_path or "")
-        is_ours = old.parent == self._folder[Place.WAITING] and old != written.target
+        is_ours = old.parent == self._folder[Place.WAITING] and old != new
         if is_ours and _digest(old) == campaign.report_sha256:
             with suppress(OSError):
                 old.unlink()
-        return str(written.target)
 
 
 def _digest(path: Path) -> str | None:

@@ -16,7 +16,7 @@ from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, UNDER_WAY
 from dispatcher.ledger.watched import WatchedCampaign
 from dispatcher.sending.stops import Stop
-from dispatcher.watch.approval import Approvals
+from dispatcher.watch.approval import STOPPED, Approvals
 from dispatcher.watch.bell import Bell
 from dispatcher.watch.decisions import Decisions
 from dispatcher.watch.desk import Desk
@@ -203,9 +203,10 @@ class FolderService:
             self._given_up.discard(name)
             self._decisions.approve(newest)
         doubtful = newest.state in UNDER_WAY and self._doubts.is_for_a_person(newest.id)
-        launched = name not in self._given_up and self._is_to_be_launched(newest)
+        was_begun = newest.state in (C.PLANNED, C.PREFLIGHT) and place is Place.APPROVED
+        launched = name not in self._given_up and (was_begun or self._is_to_be_launched(newest))
         is_on = not doubtful and (newest.state in UNDER_WAY or launched)
-        if is_on and self._rest.goes_on(name, place):
+        if is_on and self._rest.goes_on(name, place, newest.id):
             self._open[name] = Place.PROCESSING
             self._not_before.pop(name, None)
         elif place is Place.APPROVED and not is_on and self._post.folder.move(name, place, Place.WAITING):
@@ -215,6 +216,8 @@ class FolderService:
         """Whether it stands still only until somebody launches it again."""
         if campaign.state is C.WAITING_APPROVAL:
             return self._approvals.approved(campaign.id) is not None
+        if campaign.state in STOPPED and self._approvals.is_to_go_on(campaign.id):
+            return True
         return campaign.state is C.PAUSED and campaign.reason == Stop.SCREENED_LONG_AGO
 
     def _launch_next(self, orders: Orders) -> None:

@@ -200,6 +200,39 @@ def test_approved_may_lie_elsewhere(watched: Watched, gateway: GatewayOutside) -
     running.when(watched.is_at("done", "a.csv"))
 
 
+@pytest.mark.parametrize("edited", [False, True])
+def test_what_was_stopped_goes_on_when_it_is_moved_to_approved(
+    watched: Watched, gateway: GatewayOutside, edited: bool
+) -> None:
+    rows = [*people(3), ("+393123400077", "Come to our casino.")]
+    watched.drop("a.csv", table(rows))
+    running = watched.start()
+    running.when(watched.is_at("waiting", "a.csv"))
+    assert "these rows are left out" in watched.note("a.csv")
+    right = [*rows[:3], ("+393123400077", "Come to our shop.")] if edited else rows
+    change(watched, right)
+    running.when(watched.is_at("done", "a.csv"))
+    assert gateway.sends() == once_each(right if edited else rows[:3])
+    report = watched.beside("a.csv", ".report.csv").read_text("utf-8-sig")
+    assert ("forbidden" in report) is not edited
+    assert watched.names("waiting") == watched.names("approved") == []
+    assert watched.told(running, "told_to_go_on")
+
+
+def test_what_a_person_paused_goes_on_as_well(watched: Watched, gateway: GatewayOutside) -> None:
+    rows = people(60)
+    watched.drop("a.csv", table(rows))
+    running = watched.start("--rate-per-minute", "600")
+    running.when(lambda: gateway.sends().total() > 3)
+    assert watched.cli("pause", "1").code == 0
+    running.when(watched.is_at("waiting", "a.csv"))
+    assert gateway.sends().total() < len(rows)
+    path = watched.path("a.csv")
+    path.rename(watched.folder / "approved" / path.name)
+    running.when(watched.is_at("done", "a.csv"))
+    assert gateway.sends() == once_each(rows)
+
+
 def test_what_did_not_wait_is_not_sent_from_approved(watched: Watched, gateway: GatewayOutside) -> None:
     running = watched.start()
     (watched.folder / "approved" / "b.csv").write_text(table(people(2)))
