@@ -219,10 +219,11 @@ def test_what_was_stopped_goes_on_when_it_is_moved_to_approved(
     assert watched.told(running, "told_to_go_on")
 
 
+@pytest.mark.long
 def test_what_a_person_paused_goes_on_as_well(watched: Watched, gateway: GatewayOutside) -> None:
     rows = people(60)
     watched.drop("a.csv", table(rows))
-    running = watched.start("--rate-per-minute", "600")
+    running = watched.start("--rate-per-minute", "150")  # it is paused long before it is done
     running.when(lambda: gateway.sends().total() > 3)
     assert watched.cli("pause", "1").code == 0
     running.when(watched.is_at("waiting", "a.csv"))
