@@ -176,9 +176,6 @@ def offending(text: str) -> list[str]:
     return found
 
 
-#: The code points of ASCII that take one septet.
-PLAIN_ASCII = frozenset(ord(character) for character in BASIC_CHARACTERS if character.isascii())
-
 #: What a character is to the alphabet: one septet, two, or none of its characters.
 SINGLE, DOUBLE, OUTSIDE = range(3)
 _KINDS = np.full(max(map(ord, BASIC_CHARACTERS + EXTENSION_CHARACTERS)) + 2, OUTSIDE, np.uint8)

@@ -7,7 +7,6 @@ those are decoded, so a column of a hundred million characters costs about as mu
 from __future__ import annotations
 
 import unicodedata
-from collections.abc import Iterable
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
@@ -21,13 +20,16 @@ Numbers = npt.NDArray[np.int64]
 Flags = npt.NDArray[np.bool_]
 Bytes = npt.NDArray[np.uint8]
 
-_ASCII = 0x80
 # Bytes of a character by its first byte, in UTF-8; 0 is a byte inside a character.
 _WIDTHS = np.ones(256, np.uint8)
 _WIDTHS[0x80:0xC0], _WIDTHS[0xC0:0xE0], _WIDTHS[0xE0:0xF0], _WIDTHS[0xF0:] = 0, 2, 3, 4
+_FIRST_WIDE = np.uint8(0xC0)  # a byte of 0x80 to 0xBF is inside a character
+_SIGNS = tuple((np.uint8(first), np.uint8(size)) for first, size in ((0x00, 0x20), (0x5B, 6), (0x7B, 5)))
 _FIRST_BITS = np.array([0, 0x7F, 0x1F, 0x0F, 0x07], np.uint32)
 #: Where no character joins the one before it, whatever that is, unless its own class says so.
-_SAFE_RANGES = ((0x80, 0x300), (0x370, 0x900), (0x1E00, 0x3000), (0x1F000, 0x1FB00))
+_SAFE_RANGES = ((0x370, 0x900), (0x1E00, 0x3000), (0x1F000, 0x1FB00))
+#: Up to here every character stays itself; here the accents begin that join the letter before them.
+_LATIN_END = 0x300
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,18 @@ class Unusual:
         return found
 
 
-def unusual_characters(texts: pa.Array, usual: Iterable[int] = range(_ASCII)) -> Unusual:
-    """Every character of ``texts`` (no nulls) that is not ASCII or not ``usual``."""
+def unusual_characters(texts: pa.Array, *, signs: bool = False) -> Unusual:
+    """Every character of ``texts`` (no nulls) that is not ASCII.
+
+    With ``signs`` also those of ASCII that are neither a letter, a digit nor a usual sign: control characters,
+    line ends, brackets other than round ones, ``\\ ^ _ ` | ~``.
+    """
     data, ends = text_bytes(texts)
-    places = np.flatnonzero(_interesting(frozenset(usual))[data])
+    interesting = data >= _FIRST_WIDE
+    if signs:
+        for begin, size in _SIGNS:
+            interesting |= (data - begin) < size  # below begin it wraps around to a large number
+    places = np.flatnonzero(interesting)
     first = data[places]
     width = _WIDTHS[first]
     codes = (first & _FIRST_BITS[width]).astype(np.int64)
@@ -121,23 +131,19 @@ def composed(texts: pa.Array) -> pa.Array:
 
 
 def _may_compose(codes: Numbers) -> Flags:
-    distinct, which = np.unique(codes, return_inverse=True)
-    return np.array([not _stays_itself(int(code)) for code in distinct], np.bool_)[which]
+    doubtful = np.zeros(len(codes), np.bool_)
+    beyond = np.flatnonzero(codes >= _LATIN_END)
+    if len(beyond):
+        distinct, which = np.unique(codes[beyond], return_inverse=True)
+        doubtful[beyond] = np.array([not _stays_itself(int(code)) for code in distinct], np.bool_)[which]
+    return doubtful
 
 
 @lru_cache(maxsize=8192)
 def _stays_itself(code: int) -> bool:
     character = chr(code)
-    return code < _ASCII or (
+    return (
         any(first <= code < end for first, end in _SAFE_RANGES)
         and not unicodedata.combining(character)
         and unicodedata.is_normalized("NFC", character)
     )
-
-
-@lru_cache(maxsize=8)
-def _interesting(usual: frozenset[int]) -> Flags:
-    """By byte: whether a character that is not usual begins with it."""
-    table = _WIDTHS > 0
-    table[[code for code in usual if code < _ASCII]] = False
-    return table

@@ -18,7 +18,7 @@ import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dispatcher.campaign.alphabet import OUTSIDE, PLAIN_ASCII, kinds_of, offending
+from dispatcher.campaign.alphabet import OUTSIDE, kinds_of, offending
 from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed, unusual_characters
 from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.substitution import Savings
@@ -82,7 +82,7 @@ class CostlyCharacters:
         where = np.flatnonzero(rows.ucs2)
         taken = pa.array(where)
         texts = pc.fill_null(rows.texts, "").take(taken)
-        unusual = unusual_characters(texts, PLAIN_ASCII)
+        unusual = unusual_characters(texts, signs=True)
         saved = np.zeros(len(rows.parts), dtype=np.int64)
         saved[where] = self._characters.add_column(texts, rows.parts[where], unusual)
         cells = {heading: composed(rows.cells[heading].take(taken)) for heading in self._headings}
@@ -149,7 +149,7 @@ class _Piece:
 
     def among(self, texts: pa.Array) -> Flags:
         """The same for other texts of these rows."""
-        return _matrix(unusual_characters(texts, PLAIN_ASCII), self.codes)
+        return _matrix(unusual_characters(texts, signs=True), self.codes)
 
 
 @dataclass(frozen=True)

@@ -10,87 +10,39 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
-from dispatcher.campaign.columns import ColumnOptions, Columns, choose_columns
+from dispatcher.campaign.ahead import ahead
+from dispatcher.campaign.columns import Columns, choose_columns
 from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
 from dispatcher.campaign.earlier_report import EarlierReport, places
 from dispatcher.campaign.history import History
 from dispatcher.campaign.locale import Locale
-from dispatcher.campaign.phones import read_phones
+from dispatcher.campaign.plan_model import Objects, PlanChunk, PlanOptions
 from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.repeated import guard_key, guard_keys
-from dispatcher.campaign.routes import Route, routes
-from dispatcher.campaign.segments import MAX_PARTS, Encoding, measure_column
-from dispatcher.campaign.senders import read_senders, sender_problem
+from dispatcher.campaign.routes import routes
+from dispatcher.campaign.row_reading import RowReader, RowReadings
+from dispatcher.campaign.segments import MAX_PARTS, Encoding
+from dispatcher.campaign.senders import sender_problem
 from dispatcher.campaign.sheet import Sheet, SheetChunk
-from dispatcher.campaign.substitution import to_gsm7_column
 from dispatcher.campaign.summary import PlanSummary
-from dispatcher.campaign.template import Template, TextColumn, cells_of, compile_template, literal
+from dispatcher.campaign.template import Template, cells_of, compile_template
 from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.headings import send_at_heading
-from dispatcher.campaign.timing.options import TimingOptions, checked
-from dispatcher.campaign.timing.schedule import Schedule, Times
+from dispatcher.campaign.timing.options import checked
+from dispatcher.campaign.timing.schedule import Schedule
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import FileError, UsageError
 
-Objects = npt.NDArray[Any]
+__all__ = ["Objects", "PlanChunk", "PlanOptions", "Planner"]
 
 _SAMPLE_ROWS = 1_000
-
-
-@dataclass(frozen=True)
-class PlanOptions:
-    """What the operator decided about a campaign; defaults are the commands' defaults."""
-
-    message: str | None = None
-    sender: str | None = None
-    columns: ColumnOptions = field(default_factory=ColumnOptions)
-    default_region: str = "IT"
-    route: Route | None = None
-    gsm7: bool = False
-    single_part: bool = False
-    keep_duplicates: bool = False
-    again: bool = False
-    timing: TimingOptions | None = None
-
-
-@dataclass(frozen=True)
-class PlanChunk:
-    """Some consecutive rows of the plan; every array has one entry per row.  ``phone`` and ``text`` are Arrow's.
-
-    ``status`` PlanStatus, ``reason`` Reason or None, ``detail`` the column a reason is about or None.
-    ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
-    unknown; ``parts`` is 0 where there is no text.  ``cost`` is Decimal, or None for a row that is not sent or
-    whose price nobody knows; ``phone`` is the cell as written; ``sent_before`` the place in the ledger of the row that
-    proves what an earlier report says of this one, or None.  ``times``: None where every row goes out at once.
-    """
-
-    rows: npt.NDArray[np.int64]
-    status: Objects
-    reason: Objects
-    detail: Objects
-    phone: pa.Array
-    recipient: Objects
-    country: Objects
-    repairs: npt.NDArray[np.uint16]
-    route: Objects
-    sender: Objects
-    text: pa.Array
-    encoding: Objects
-    parts: npt.NDArray[np.int32]
-    guard_key: Objects
-    cost: Objects
-    sent_before: Objects
-    times: Times | None = None
 
 
 class Planner:
@@ -135,16 +87,17 @@ class Planner:
         self.schedule = _schedule(sheet, options, locale, now)
         self._seen: set[bytes] = set()
         self._earlier = EarlierReport()
+        self._reader = RowReader(options, self.columns, self.template, sheet.headings)
         self._costly = CostlyCharacters(
-            self._text_headings(), None if self.template is None else self.template.source
+            self._reader.text_headings, None if self.template is None else self.template.source
         )
         self.summary = PlanSummary()
 
     def chunks(self) -> Iterator[PlanChunk]:
         """The plan in row order."""
-        for chunk in self._source:
-            planned = self._plan(chunk)
-            self.summary.add(planned, chunk.cells)
+        for readings in ahead(map(self._reader.read, self._source)):
+            planned = self._plan(readings)
+            self.summary.add(planned, readings.chunk.cells)
             yield planned
 
     def bill(self) -> Bill:
@@ -155,16 +108,9 @@ class Planner:
         """What ``--gsm7`` would save on the rows planned so far, and which column's cells are to blame."""
         return self._costly.savings(self._pricer.bill())
 
-    def _plan(self, chunk: SheetChunk) -> PlanChunk:
-        cells = chunk.cells
-        phone_cells = cells[self.columns.phone.heading]
-        phones = read_phones(phone_cells, self.options.default_region)
-        texts = self._texts(cells)
-        text = _substituted(texts) if self.options.gsm7 else texts.texts
-        measured = measure_column(text)
-        sender_cells = cells[self.columns.sender.heading] if self.columns.sender else None
-        senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
-
+    def _plan(self, readings: RowReadings) -> PlanChunk:
+        chunk, phones, text = readings.chunk, readings.phones, readings.text
+        cells, measured = chunk.cells, readings.measured
         verdict = Verdict(chunk)
         # before anything else: in the next report this is all that says that the row was sent
         sent_before = self._sent_before(chunk, phones.recipient)
@@ -173,14 +119,16 @@ class Planner:
         verdict.problems()
         verdict.valueless([self.columns.phone.heading], Reason.PHONE_FORMULA_WITHOUT_VALUE)
         verdict.add(phones.reason, detail=self.columns.phone.heading)
-        verdict.valueless(self._text_headings(), Reason.TEXT_FORMULA_WITHOUT_VALUE)
-        verdict.add(texts.reason, details=texts.detail)
+        verdict.valueless(self._reader.text_headings, Reason.TEXT_FORMULA_WITHOUT_VALUE)
+        verdict.add(readings.texts.reason, details=readings.texts.detail)
         verdict.where(measured.parts > MAX_PARTS, Reason.TEXT_TOO_LONG)
         if self.options.single_part:
             verdict.where(measured.parts > 1, Reason.TEXT_MULTIPART)
         if self.columns.sender:
             verdict.valueless([self.columns.sender.heading], Reason.SENDER_FORMULA_WITHOUT_VALUE)
-        verdict.add(sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None)
+        verdict.add(
+            readings.sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None
+        )
         schedule, due, timed = self.schedule, None, None
         if schedule is not None:
             timed = self._timed_cells(schedule, cells)
@@ -195,11 +143,12 @@ class Planner:
         route = routes(phones.country, self.options.route)
         going = pa.array(ready)
         if self.options.gsm7:
-            self.summary.add_substitutions(chunk.rows[ready], texts.texts.filter(going), text.filter(going))
+            before = readings.texts.texts.filter(going)
+            self.summary.add_substitutions(chunk.rows[ready], before, text.filter(going))
         cost: Objects = np.full(len(chunk.rows), None, dtype=object)
         cost[ready] = self._price(
             PricedRows(
-                cells={h: cells_of(cells[h]).filter(going) for h in self._text_headings()},
+                cells={h: cells_of(cells[h]).filter(going) for h in self._reader.text_headings},
                 rows=chunk.rows[ready],
                 destinations=Destinations.of(route[ready], phones.country[ready]),
                 texts=text.filter(going),
@@ -212,12 +161,12 @@ class Planner:
             status=verdict.status(),
             reason=verdict.reason,
             detail=verdict.detail,
-            phone=cells_of(phone_cells),
+            phone=cells_of(cells[self.columns.phone.heading]),
             recipient=phones.recipient,
             country=phones.country,
             repairs=phones.repairs,
             route=route,
-            sender=senders,
+            sender=readings.senders,
             text=text,
             encoding=measured.encoding,
             parts=measured.parts,
@@ -242,17 +191,6 @@ class Planner:
     def _price(self, rows: PricedRows) -> Objects:
         self._costly.add(rows, self._pricer)
         return self._pricer.price_to(rows.rows, rows.destinations, rows.parts).cost
-
-    def _texts(self, cells: pd.DataFrame) -> TextColumn:
-        if self.template is not None:
-            return self.template.render(cells)
-        assert self.columns.message is not None  # choose_columns saw to it
-        return literal(cells[self.columns.message.heading], self.sheet.headings)
-
-    def _text_headings(self) -> Sequence[str]:
-        if self.template is not None:
-            return self.template.fields
-        return [self.columns.message.heading] if self.columns.message else []
 
     def _exclude_known(
         self,
@@ -300,10 +238,6 @@ class Planner:
             else:
                 seen.add(key)
         return repeated
-
-
-def _substituted(texts: TextColumn) -> pa.Array:
-    return pa.array(to_gsm7_column(texts.text), texts.texts.type)
 
 
 def _schedule(sheet: Sheet, options: PlanOptions, locale: Locale, now: datetime | None) -> Schedule | None:

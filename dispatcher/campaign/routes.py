@@ -10,6 +10,7 @@ from __future__ import annotations
 from enum import StrEnum
 
 import numpy as np
+import pandas as pd
 
 
 class Route(StrEnum):
@@ -30,6 +31,7 @@ def route_of(country: str, forced: Route | None = None) -> Route:
 
 def routes(countries: np.ndarray, forced: Route | None = None) -> np.ndarray:
     """``route_of`` for a column (object: Route or None); a row without a country has no route."""
-    array = np.empty(len(countries), dtype=object)
-    array[:] = [None if country is None else route_of(country, forced) for country in countries]
-    return array
+    codes, names = pd.factorize(countries)
+    found = np.full(len(names) + 1, None, dtype=object)  # the last is for -1, no country
+    found[:-1] = [route_of(name, forced) for name in names]
+    return found[codes]

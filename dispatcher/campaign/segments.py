@@ -26,7 +26,6 @@ from dispatcher.campaign.alphabet import (
     EXTENSION_CHARACTERS,
     OFFENDING,
     OUTSIDE,
-    PLAIN_ASCII,
     is_gsm7,
     kinds_of,
 )
@@ -105,7 +104,7 @@ def measure_column(texts: pd.Series[Any] | np.ndarray[Any, Any] | pa.Array) -> S
     if column is None:  # what Arrow cannot hold is walked
         return _segment_column([_measured(text) for text in list(texts)])
     column = pc.fill_null(column, "")
-    unusual = unusual_characters(column, PLAIN_ASCII)
+    unusual = unusual_characters(column, signs=True)
     kinds = kinds_of(unusual.codes)
     ucs2 = unusual.rows_with(kinds == OUTSIDE)
     doubles = np.where(ucs2, unusual.count(unusual.codes > 0xFFFF), unusual.count(kinds == DOUBLE))

@@ -42,15 +42,18 @@ def read_senders(
     A blank cell, or no column, takes ``default``.  A row without a country is judged as any but Spain.
     """
     fallback = _name(default)
-    names = [fallback] * len(countries) if column is None else [_name(cell) or fallback for cell in column]
-    known: dict[tuple[str | None, str | None], Reason | None] = {}
-    senders = np.empty(len(countries), dtype=object)
-    reasons = np.empty(len(countries), dtype=object)
-    for row, pair in enumerate(zip(names, countries, strict=True)):
-        if pair not in known:
-            known[pair] = sender_problem(pair[0], pair[1] or "")
-        senders[row], reasons[row] = pair[0], known[pair]
-    return senders, reasons
+    cells = np.full(len(countries), None) if column is None else column.to_numpy(dtype=object)
+    which, written = pd.factorize(cells)
+    names = [*(_name(cell) or fallback for cell in written), fallback]  # the last is for -1, nothing written
+    where, known = pd.factorize(countries)
+    regions = [*known, ""]
+    pairs, of_row = np.unique((which + 1) * len(regions) + where + 1, return_inverse=True)
+    senders, reasons = (np.full(len(pairs), None, dtype=object) for _ in range(2))
+    for place, pair in enumerate(pairs.tolist()):
+        cell, region = divmod(pair, len(regions))
+        senders[place] = names[cell - 1]
+        reasons[place] = sender_problem(names[cell - 1], regions[region - 1])
+    return senders[of_row], reasons[of_row]
 
 
 def _name(cell: object) -> str | None:

@@ -86,10 +86,10 @@ class PlanSummary:
         """Count the chunk in; ``cells`` are the user's own, for what was found and one example a column."""
         ready = chunk.status == PlanStatus.READY
         self.rows += len(chunk.rows)
-        self.counts.update(chunk.status)
-        self.reasons.update(reason for reason in chunk.reason if reason is not None)
-        self.encodings.update(chunk.encoding[ready])
-        self.countries.update(chunk.country[ready])
+        self.counts.update(_tally(chunk.status))
+        self.reasons.update(_tally(chunk.reason))
+        self.encodings.update(_tally(chunk.encoding[ready]))
+        self.countries.update(_tally(chunk.country[ready]))
         self.parts += int(chunk.parts[ready].sum())
         if chunk.times is not None:
             due = (
@@ -140,3 +140,10 @@ class PlanSummary:
                 filled = column[column != ""]
                 if len(filled):
                     self.column_examples[str(heading)] = str(filled.iloc[0])
+
+
+def _tally(values: Objects) -> dict[Any, int]:
+    """How often each of few different values is there, None left out."""
+    codes, distinct = pd.factorize(values)
+    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
+    return dict(zip(distinct, counts.tolist(), strict=True))

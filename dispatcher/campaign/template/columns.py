@@ -77,7 +77,7 @@ def rows_with_nothing_word(texts: pa.Array) -> Rows:
 def rows_with_any(texts: pa.Array, signs: tuple[str, ...], found: Callable[[str], bool]) -> Rows:
     """The texts that hold one of ``signs`` and of which ``found`` is true."""
     joined = text_bytes(texts)[0].tobytes()
-    there = [sign for sign in signs if sign.encode() in joined]
+    there = [sign for sign in signs if _stands_in(joined, sign.encode())]
     if not there:
         return np.zeros(0, np.intp)
     mask = np.zeros(len(texts), np.bool_)
@@ -90,7 +90,12 @@ def rows_with_any(texts: pa.Array, signs: tuple[str, ...], found: Callable[[str]
 
 def holds(texts: pa.Array, sign: str) -> bool:
     """Whether ``sign`` may stand in one of the texts; two neighbours may seem to hold it together."""
-    return sign.encode() in text_bytes(texts)[0].tobytes()
+    return _stands_in(text_bytes(texts)[0].tobytes(), sign.encode())
+
+
+def _stands_in(data: bytes, sign: bytes) -> bool:
+    # a single byte is looked for twenty times as fast as two, and is found at once where it is common
+    return all(bytes([byte]) in data for byte in sign) and sign in data
 
 
 def flags(array: Any) -> Flags:

@@ -1,0 +1,75 @@
+"""What each row says by itself: its number, its text and how long that is, its sender.
+
+This part of planning knows nothing of other rows, so the next chunk can be read in another thread while one is planned.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy.typing as npt
+import pandas as pd
+import pyarrow as pa
+
+from dispatcher.campaign.columns import Columns
+from dispatcher.campaign.phones import PhoneColumn, read_phones
+from dispatcher.campaign.plan_model import PlanOptions
+from dispatcher.campaign.segments import SegmentColumn, measure_column
+from dispatcher.campaign.senders import read_senders
+from dispatcher.campaign.sheet import SheetChunk
+from dispatcher.campaign.substitution import to_gsm7_column
+from dispatcher.campaign.template import Template, TextColumn, literal
+
+Objects = npt.NDArray[Any]
+
+
+@dataclass(frozen=True)
+class RowReadings:
+    """The rows of ``chunk`` as read; ``text`` is what would be sent, ``texts`` what it was before substitutions."""
+
+    chunk: SheetChunk
+    phones: PhoneColumn
+    texts: TextColumn
+    text: pa.Array
+    measured: SegmentColumn
+    senders: Objects
+    sender_reasons: Objects
+
+
+@dataclass(frozen=True)
+class RowReader:
+    """Reads rows by the chosen columns; ``template`` None where a column holds the texts."""
+
+    options: PlanOptions
+    columns: Columns
+    template: Template | None
+    headings: Sequence[str]
+
+    def read(self, chunk: SheetChunk) -> RowReadings:
+        """All rows of the chunk, also those that other rules leave out."""
+        phones = read_phones(chunk.cells[self.columns.phone.heading], self.options.default_region)
+        texts = self._texts(chunk.cells)
+        text = _substituted(texts) if self.options.gsm7 else texts.texts
+        sender = self.columns.sender
+        sender_cells = chunk.cells[sender.heading] if sender else None
+        senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
+        return RowReadings(chunk, phones, texts, text, measure_column(text), senders, sender_reasons)
+
+    @property
+    def text_headings(self) -> Sequence[str]:
+        """The columns that the texts are made of."""
+        if self.template is not None:
+            return self.template.fields
+        return [self.columns.message.heading] if self.columns.message else []
+
+    def _texts(self, cells: pd.DataFrame) -> TextColumn:
+        if self.template is not None:
+            return self.template.render(cells)
+        assert self.columns.message is not None  # choose_columns saw to it
+        return literal(cells[self.columns.message.heading], self.headings)
+
+
+def _substituted(texts: TextColumn) -> pa.Array:
+    return pa.array(to_gsm7_column(texts.text), texts.texts.type)
