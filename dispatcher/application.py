@@ -16,10 +16,8 @@ from types import TracebackType
 from typing import TYPE_CHECKING
 
 from platformdirs import user_data_path
-from sqlalchemy.engine import make_url
 
 from dispatcher.errors import UsageError
-from dispatcher.ledger import Ledger
 from dispatcher.settings import Configuration, GatewayKind, choose_target, masked
 from dispatcher.target import callback_url
 from dispatcher.wording import Wording
@@ -30,6 +28,7 @@ if TYPE_CHECKING:
     from dispatcher.gateway.models import Callback
     from dispatcher.gateway.signing import Signer
     from dispatcher.intake.house import House
+    from dispatcher.ledger import Ledger
     from dispatcher.report.campaign import Reporter
     from dispatcher.schedules.scheduler import Happening
     from dispatcher.schedules.service import ScheduleService
@@ -72,12 +71,18 @@ class Application:
 
     def ledger(self) -> Ledger:
         """The ledger, created when there is none yet."""
+        from dispatcher.ledger import Ledger
+
         ledger = Ledger.open(self.settings.ledger, create=True, busy_seconds=self.settings.busy_seconds)
         self._stack.callback(ledger.dispose)
         return ledger
 
     def existing_ledger(self) -> Ledger | None:
         """The ledger if there is one; looking never creates it."""
+        if _is_missing_file(self.settings.ledger):
+            return None
+        from dispatcher.ledger import Ledger
+
         ledger = Ledger.open_existing(self.settings.ledger, busy_seconds=self.settings.busy_seconds)
         if ledger is not None:
             self._stack.callback(ledger.dispose)
@@ -87,9 +92,7 @@ class Application:
         """The ledger; UsageError when there is none, for commands that only look back."""
         ledger = self.existing_ledger()
         if ledger is None:
-            raise UsageError(
-                "no_ledger", found=make_url(self.settings.ledger).render_as_string(hide_password=True)
-            )
+            raise UsageError("no_ledger", found=masked(self.settings.ledger))
         return ledger
 
     def signer(self, ledger: Ledger) -> Signer:
@@ -174,8 +177,17 @@ def is_distributed(broker: str) -> bool:
     return broker.startswith(("redis://", "rediss://"))
 
 
+def _is_missing_file(url: str) -> bool:
+    """Whether the ledger is a plain file that is not there; to know so much takes no SQLAlchemy."""
+    scheme, separator, name = url.partition(":///")
+    plain = bool(separator and name) and scheme == "sqlite" and not name.startswith((":", "file:"))
+    return plain and "?" not in name and not Path(name).exists()
+
+
 def ledger_folder(url: str) -> Path:
     """Where what belongs to a ledger lies on this machine: the folder of its file, or the user's, for a server's."""
+    from sqlalchemy.engine import make_url
+
     parsed = make_url(url)
     if parsed.get_backend_name() == "postgresql":
         return user_data_path("dispatcher", appauthor=False)

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dispatcher.campaign.earlier_report import SentRow
 from dispatcher.campaign.history import History, NoHistory
@@ -13,8 +14,10 @@ from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.plan import Planner, PlanOptions
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.sheet import open_sheet
-from dispatcher.ledger import Ledger
-from dispatcher.ledger.memory import SentRow as MemoryRow
+
+if TYPE_CHECKING:
+    from dispatcher.ledger import Ledger
+    from dispatcher.ledger.memory import SentRow as MemoryRow
 
 
 @dataclass(frozen=True)

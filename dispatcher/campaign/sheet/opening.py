@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from dispatcher.campaign.locale import Locale, render
 from dispatcher.campaign.sheet.chunks import ChunkBuilder
@@ -14,8 +15,10 @@ from dispatcher.campaign.sheet.filetype import Stamp, file_kind
 from dispatcher.campaign.sheet.headings import Headings, read_headings
 from dispatcher.campaign.sheet.model import ChunkSource, Sheet, SheetKind
 from dispatcher.campaign.sheet.records import Record, RecordParser, is_blank
-from dispatcher.campaign.sheet.workbook import WorkbookSource, Worksheet, open_worksheet
 from dispatcher.errors import FileError
+
+if TYPE_CHECKING:
+    from dispatcher.campaign.sheet.workbook import Worksheet
 
 _SAMPLE_CHARACTERS = 256 << 10
 _SAMPLE_RECORDS = 1000
@@ -103,6 +106,9 @@ def _only_nul(record: Record) -> bool:
 def _open_workbook(
     path: Path, stamp: Stamp, kind: SheetKind, sheet: str | None, locale: Locale, chunk_rows: int
 ) -> Sheet:
+    # a CSV file needs none of the readers of workbooks
+    from dispatcher.campaign.sheet.workbook import WorkbookSource, open_worksheet
+
     worksheet = open_worksheet(path, kind, sheet)
     headings, heading_row = _workbook_headings(path, worksheet, locale)
     builder = ChunkBuilder(headings, chunk_rows, str(path), worksheet.name)
