@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from typing import Annotated
 
 import typer
@@ -15,12 +16,15 @@ Refresh = Annotated[
     bool, typer.Option("--refresh", help="Ask the gateway first what became of messages on their way.")
 ]
 
+Html = Annotated[bool, typer.Option("--html", help="One HTML file to look at, instead of the spreadsheet.")]
+OutputFile = Annotated[Path | None, typer.Option("--output", help="Where the HTML file goes, e.g. page.html")]
+
 
 def register(app: typer.Typer) -> None:
     """Add the commands."""
     app.command("status", help="All campaigns, or one in full. Example: dispatcher status 12")(status)
     app.command(
-        "report", help="Write a campaign's report again. Example: dispatcher report 12 --report-dir /tmp"
+        "report", help="Write a campaign's report again, or a page. Example: dispatcher report 12 --html"
     )(report)
     app.command("health", help="Are settings, ledger and queue usable? Example: dispatcher health")(health)
 
@@ -66,20 +70,27 @@ def report(
     campaign: o.CampaignId,
     report_dir: o.ReportDir = None,
     refresh: Refresh = False,
+    html: Html = False,
+    output_file: OutputFile = None,
     gateway: o.GatewayName = None,
     ledger: o.LedgerUrl = None,
     lang: o.Lang = None,
     as_json: o.Json = False,
 ) -> int:
-    """From the kept copy of the file and what the ledger knows now; exit codes as for `status ID`."""
+    """From the kept copy of the file and what the ledger knows now (a page needs only that); exit codes as for
+    `status ID`.
+    """
     from dispatcher.application import Application
     from dispatcher.cli.campaign_view import campaign_values, show_report
     from dispatcher.cli.exits import campaign_exit
     from dispatcher.cli.funnel_view import funnel_values, show_funnel
     from dispatcher.cli.refreshing import refresh_deliveries
     from dispatcher.cli.session import configure
+    from dispatcher.errors import UsageError
     from dispatcher.report.funnel import funnel_of
 
+    if output_file is not None and not html:
+        raise UsageError("usage_output_without_html")
     configuration, output = configure(as_json, gateway=gateway, ledger=ledger, lang=lang)
     with Application(configuration, output.wording) as application:
         opened = application.required_ledger()
@@ -87,12 +98,18 @@ def report(
         if refresh:
             refresh_deliveries(application, output, view)
             view = opened.queries.campaign(campaign)
-        written = application.reporter(opened).write(view, report_dir, now=application.now())
+        reporter, page = application.reporter(opened), {}
         funnel = funnel_of(opened.bills.groups(campaign))
-        show_funnel(output, funnel)
-        show_report(output, written)
+        if html:
+            page = {"page": reporter.page(view, report_dir, output_file)}
+            show_funnel(output, funnel)
+            output.tell("page.written", path=page["page"])
+        else:
+            written = reporter.write(view, report_dir, now=application.now())
+            show_funnel(output, funnel)
+            show_report(output, written)
         view, counts = opened.queries.campaign(campaign), opened.queries.counts(campaign)
-        output.result({**campaign_values(view, counts), "delivery": funnel_values(funnel)})
+        output.result({**campaign_values(view, counts), "delivery": funnel_values(funnel), **page})
         return campaign_exit(view.state, view.state_reason, counts)
 
 

@@ -16,7 +16,7 @@ from sqlalchemy import BigInteger, Connection, and_, case, func, or_, select, ty
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import rows
-from dispatcher.ledger.states import SENT, RowState
+from dispatcher.ledger.states import PROBLEM, SENT, RowState
 from dispatcher.ledger.values import Money, from_instant, to_instant
 
 STRETCH = 50_000  # row numbers that are added up at a time
@@ -106,6 +106,17 @@ class Timeline:
     moments: Sequence[Moment]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Problem:
+    """A row that needs a person's eye, and why."""
+
+    row: int
+    state: RowState
+    reason: str | None
+    error_code: str | None
+    error_detail: str | None
+
+
 class Bills:
     """Sums over a campaign's rows, in bounded memory at any size."""
 
@@ -147,6 +158,16 @@ class Bills:
             streamed = connection.execution_options(yield_per=2_000)
             for row in streamed.execute(query.order_by(rows.c.row)).mappings():
                 yield Difference(**row)
+
+    def problems(self, campaign_id: int) -> Iterator[Problem]:
+        """Every row that needs a person's eye, in row order, as a stream."""
+        query = select(*(rows.c[name] for name in Problem.__dataclass_fields__)).where(
+            rows.c.campaign_id == campaign_id, rows.c.state.in_(PROBLEM)
+        )
+        with self._database.read() as connection:
+            streamed = connection.execution_options(yield_per=2_000)
+            for row in streamed.execute(query.order_by(rows.c.row)).mappings():
+                yield Problem(**row)
 
     def timeline(self, campaign_id: int, most: int) -> Timeline | None:
         """When messages were sent and reached their end, in at most ``most`` stretches; None before the first."""

@@ -16,6 +16,8 @@ from dispatcher.ledger import ReportRow as StoredRow
 from dispatcher.ledger.memory import EarlierSend
 from dispatcher.ledger.states import ROW_STARTS, RowState
 from dispatcher.report.files import choose_target, report_path
+from dispatcher.report.page.content import PageWriter
+from dispatcher.report.page.render import mark_of, page_target, render, write_page
 from dispatcher.report.reasons import SHOWN_TEXT, reason_text
 from dispatcher.report.rows import ReportRow, brief
 from dispatcher.report.sheets.overview import overview_sheets
@@ -65,6 +67,23 @@ class Reporter:
         written = write_report(source, self._rows(campaign.id), target, timezone=self.timezone, sheets=sheets)
         self.ledger.campaigns.set_report(campaign.id, str(written.target), written.sha256, now)
         return written
+
+    def page(self, campaign: CampaignView, report_dir: Path | None, output: Path | None) -> Path:
+        """Write the campaign's page to ``output``, else beside the user's file or in ``report_dir``; gives its place.
+
+        Raises UsageError ``report_page_exists`` when ``output`` is something else, ``report_folder_not_writable``.
+        """
+        simulated = campaign.gateway in self.simulated
+        content = PageWriter(self.ledger, campaign, self.wording, self.timezone).content(simulated=simulated)
+        mark = mark_of(self.ledger.id, campaign.id)
+        wanted = output
+        if wanted is None:
+            source = Path(str(campaign.source["path"]))
+            report = report_path(source, simulated=simulated, report_dir=report_dir)
+            wanted = report.with_suffix(".html")
+        target = page_target(wanted, mark, chosen=output is not None)
+        write_page(render(content, self.wording, mark), target)
+        return target
 
     def _rows(self, campaign_id: int) -> Iterator[ReportRow]:
         stored = self.ledger.queries.report_rows(campaign_id)

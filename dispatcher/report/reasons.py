@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from typing import Protocol
+
 from dispatcher.campaign.reasons import Reason
-from dispatcher.ledger import ReportRow
 from dispatcher.ledger.states import RowState
 from dispatcher.wording import Wording
 
@@ -13,7 +14,20 @@ SHOWN_TEXT = frozenset({str(Reason.FORBIDDEN_TEXT), str(Reason.FORBIDDEN_BY_LIST
 LONGEST_TEXT = 300
 
 
-def reason_text(words: Wording, row: ReportRow, text: str | None = None) -> str:
+class Reasoned(Protocol):
+    """A row that was not sent, or may not have been, as far as its reason goes."""
+
+    @property
+    def state(self) -> RowState: ...
+
+    @property
+    def reason(self) -> str | None: ...
+
+    @property
+    def error_detail(self) -> str | None: ...
+
+
+def reason_text(words: Wording, row: Reasoned, text: str | None = None) -> str:
     """The reason of a row that has one; ``text`` is the row's, for those of :data:`SHOWN_TEXT`."""
     reason = words.reason(row.reason or "")
     if row.state is RowState.INVALID and row.error_detail:
