@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from dispatcher.report.campaign import Reporter
     from dispatcher.schedules.scheduler import Happening
     from dispatcher.schedules.service import ScheduleService
+    from dispatcher.serving import CallbackService, Figures
     from jobs.service import WorkerService
 
 SHORTEST_SECRET = 16  # characters; what is shorter can be guessed
@@ -155,6 +156,14 @@ class Application:
         from dispatcher.building import build_worker
 
         return build_worker(self)
+
+    def callback_service(
+        self, host: str, port: int, told: Callable[[Figures], None]
+    ) -> AbstractContextManager[CallbackService]:
+        """What receives the callbacks of the ledger's messages, listening while its ``with`` block lasts."""
+        from dispatcher.serving import build_callback_service
+
+        return build_callback_service(self, host, port, told)
 
     def scheduler(self, tell: Callable[[Happening], None]) -> AbstractContextManager[ScheduleService]:
         """What fires the ticks of schedules and sends what they begin, while its ``with`` block lasts."""

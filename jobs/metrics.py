@@ -6,7 +6,7 @@ A registry of its own, no globals.  Names end in their unit; no label holds a nu
 from __future__ import annotations
 
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
@@ -17,6 +17,17 @@ from dispatcher.gateway.outcomes import Verdict
 from dispatcher.sending.services import Pace, Slots, Sms
 
 SECONDS = (0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 10.0, 30.0)
+
+
+@contextmanager
+def _served(registry: CollectorRegistry, port: int, host: str = "127.0.0.1") -> Iterator[int]:
+    server, thread = start_http_server(port, host, registry=registry)
+    try:
+        yield server.server_port
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join(timeout=5)
 
 
 class Metrics:
@@ -67,16 +78,37 @@ class Metrics:
         for state, n in rows.items():
             self._rows.labels(state).set(n)
 
-    @contextmanager
-    def served(self, port: int, host: str = "127.0.0.1") -> Iterator[int]:
+    def served(self, port: int, host: str = "127.0.0.1") -> AbstractContextManager[int]:
         """``/metrics`` on ``port`` (0: a free one) while the block lasts; gives the port.  OSError when it is taken."""
-        server, thread = start_http_server(port, host, registry=self.registry)
-        try:
-            yield server.server_port
-        finally:
-            server.shutdown()
-            server.server_close()
-            thread.join(timeout=5)
+        return _served(self.registry, port, host)
+
+
+class CallbackMetrics:
+    """The figures of a process that receives callbacks."""
+
+    def __init__(self) -> None:
+        self.registry = CollectorRegistry()
+        self._callbacks = Counter(
+            "dispatcher_callbacks",
+            "Requests to the callback address, by what they came to.",
+            ["outcome"],
+            registry=self.registry,
+        )
+        self._inbox = Gauge(
+            "dispatcher_inbox_reports", "Delivery reports that match no row yet.", registry=self.registry
+        )
+
+    def answered(self, outcome: str) -> None:
+        """A request was answered."""
+        self._callbacks.labels(outcome).inc()
+
+    def inbox(self, reports: int) -> None:
+        """So many wait."""
+        self._inbox.set(reports)
+
+    def served(self, port: int) -> AbstractContextManager[int]:
+        """See :meth:`Metrics.served`."""
+        return _served(self.registry, port)
 
 
 class MeteredSms:

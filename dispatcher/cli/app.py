@@ -25,6 +25,7 @@ from dispatcher.cli import (
     reconcile,
     run_command,
     schedule,
+    serve,
     simulate,
     status,
     watch,
@@ -81,6 +82,7 @@ otp.register(app)
 simulate.register(app)
 account.register(app)
 worker.register(app)
+serve.register(app)
 watch.register(app)
 schedule.register(app)
 

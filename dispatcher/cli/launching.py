@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-import signal
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
-from types import FrameType
 from typing import Any
 
 from dispatcher.accounts import Purse, open_purse
@@ -18,6 +15,7 @@ from dispatcher.cli.campaign_view import campaign_values, show_landing
 from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, funds
 from dispatcher.cli.output import Output
+from dispatcher.cli.signals import ended_like_ctrl_c
 from dispatcher.cli.terminal import Terminal, Times
 from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.intake.account import Credit
@@ -169,28 +167,3 @@ def _times(configuration: Configuration) -> Times:
 
 def _path(landing: Landing) -> str | None:
     return str(landing.report.target) if landing.report else None
-
-
-@contextmanager
-def ended_like_ctrl_c() -> Iterator[None]:
-    """Whoever ends the program politely (a service manager, a closed terminal) gets what Ctrl-C gets.
-
-    What is in flight is settled and the campaign is paused, instead of leaving rows in doubt.  For the main thread.
-    """
-    numbers = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP", "SIGBREAK") if hasattr(signal, name)]
-    before = {number: signal.getsignal(number) for number in numbers}
-    for number, handler in before.items():
-        if handler != signal.SIG_IGN:  # nohup, say
-            signal.signal(number, _interrupt)
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler)
-
-
-def _interrupt(number: int, frame: FrameType | None) -> None:
-    if callable(signal.getsignal(signal.SIGINT)):
-        signal.raise_signal(signal.SIGINT)  # while asyncio runs, it has a handler of its own there
-    else:  # a shell that starts a program in the background has it ignore Ctrl-C
-        raise KeyboardInterrupt

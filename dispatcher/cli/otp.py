@@ -51,8 +51,9 @@ def send(
     """
     from dispatcher.application import Application
     from dispatcher.campaign.prices import Funds
-    from dispatcher.cli.launching import announce_gateway, ended_like_ctrl_c
+    from dispatcher.cli.launching import announce_gateway
     from dispatcher.cli.session import configure
+    from dispatcher.cli.signals import ended_like_ctrl_c
     from dispatcher.intake.codes import CodeOrder, code_limits, plan_code, send_code, try_code
 
     configuration, output = configure(

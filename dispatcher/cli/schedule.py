@@ -238,9 +238,9 @@ def run(
 ) -> int:
     """Also sends what is due of other campaigns; Ctrl-C or SIGTERM settles what is in flight."""
     from dispatcher.application import Application
-    from dispatcher.cli.launching import ended_like_ctrl_c
     from dispatcher.cli.schedule_view import show_happening
     from dispatcher.cli.session import configure
+    from dispatcher.cli.signals import ended_like_ctrl_c
 
     configuration, output = configure(
         as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute

@@ -91,8 +91,8 @@ def watch(
     """Runs until Ctrl-C or SIGTERM; what was under way then goes on at the next start."""
     from dispatcher.application import Application
     from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, money
-    from dispatcher.cli.launching import ended_like_ctrl_c
     from dispatcher.cli.session import configure
+    from dispatcher.cli.signals import ended_like_ctrl_c
     from dispatcher.watch.building import WatchRequest, build_watch
 
     configuration, output = configure(

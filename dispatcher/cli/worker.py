@@ -33,8 +33,8 @@ def worker(
 ) -> int:
     """Run as many as you like, here or on other machines; Ctrl-C or SIGTERM settles what is in flight."""
     from dispatcher.application import Application
-    from dispatcher.cli.launching import ended_like_ctrl_c
     from dispatcher.cli.session import configure
+    from dispatcher.cli.signals import ended_like_ctrl_c
 
     configuration, output = configure(
         as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute

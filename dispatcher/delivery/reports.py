@@ -36,7 +36,7 @@ def report_of(
         return None
     state = FINAL.get(message.state) if message.state is not None else None
     delivered = message.delivered_at or message.updated_at if state is RowState.DELIVERED else None
-    campaign_id, row = _place(message, ledger_id)
+    campaign_id, row = place_of(row_key(message), ledger_id) or (None, None)
     return DeliveryReport(
         message_id=message.id,
         seen_at=seen_at,
@@ -54,9 +54,10 @@ def report_of(
     )
 
 
-def _place(message: Message, ledger_id: str) -> tuple[int | None, int | None]:
-    ledger, _, place = (row_key(message) or "").partition(".")
+def place_of(key: str | None, ledger_id: str) -> tuple[int, int] | None:
+    """Campaign and row that a row key names; None for what is no key of the ledger ``ledger_id``."""
+    ledger, _, place = (key or "").partition(".")
     campaign, _, row = place.partition(".")
     if ledger != ledger_id or not (_DIGITS.fullmatch(campaign) and _DIGITS.fullmatch(row)):
-        return None, None
+        return None
     return int(campaign), int(row)

@@ -80,6 +80,15 @@ class Deliveries:
             unknown += [report.message_id for report, _ in done.waits]
         return Recorded(changed=changed, unknown=unknown, strange=strange)
 
+    def gateways_of(self, campaign_ids: Collection[int]) -> dict[int, str]:
+        """To which gateway campaigns belong, of those there are."""
+        query = select(campaigns.c.id, gateways.c.name).join(
+            gateways, gateways.c.id == campaigns.c.gateway_id
+        )
+        with self._database.read() as connection:
+            found = connection.execute(query.where(campaigns.c.id.in_(sorted(campaign_ids))))
+            return {row.id: row.name for row in found}
+
     def match_inbox(self, now: datetime) -> int:
         """Look through all that waits; returns how many rows changed.  Settling does so for its own rows."""
         changed = 0
