@@ -103,6 +103,9 @@ class Sweep:
         """Gives what is still open."""
         counts = self._ledger.queries.counts(campaign.id)
         ready = counts.get(RowState.READY, 0)
+        if ready and campaign.canary is not None:
+            first = self._ledger.canaries.rows(campaign.id)
+            ready = sum(row.state is RowState.READY for row in first)
         if ready:
             for lane in range(min(workers, MOST_LANES, 1 + ready // ROWS_A_LANE)):
                 self._start_lane(campaign.id, lane)

@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.output import Output, known
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, Priority, RowState
+from dispatcher.ledger.canaries import canary_rows
 from dispatcher.ledger.states import SENT
 from dispatcher.sending.stops import Stop
 from dispatcher.wording import Wording
@@ -25,7 +26,7 @@ def campaign_values(campaign: CampaignView, counts: dict[RowState, int]) -> dict
     """A campaign as ``run``, ``resume`` and ``status ID`` print it with ``--json``.
 
     ``unpriced_rows`` are those that ``estimated_cost`` leaves out, ``accepted_unpriced`` those that ``actual_cost``
-    leaves out.
+    leaves out.  ``canary``: the rows that go first, while the others wait for what becomes of them.
     """
     return {
         "campaign": campaign.id,
@@ -42,6 +43,7 @@ def campaign_values(campaign: CampaignView, counts: dict[RowState, int]) -> dict
         "unpriced_rows": campaign.unpriced_rows,
         "accepted_unpriced": campaign.accepted_unpriced,
         "currency": campaign.currency,
+        "canary": canary_rows(campaign.canary) or None,
         "report": campaign.report_path,
         "seconds": seconds(campaign),
     }
@@ -107,6 +109,8 @@ def show_campaign(
     show_campaigns(output, [campaign])
     if campaign.state_reason:
         output.tell("status.reason", reason=state_reason(words, campaign.state_reason))
+    if first := canary_rows(campaign.canary):
+        output.say(words.count("canary.waits", len(first)))
     show_counts(output, counts)
     show_bill(output, bill)
     problems = ledger.queries.problems(campaign.id, _SHOWN_ROWS)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import timedelta
 from typing import Any
@@ -13,12 +13,13 @@ from dispatcher.campaign.prices import Funds
 from dispatcher.cli.account_view import show_credit_line
 from dispatcher.cli.campaign_view import campaign_values, show_landing
 from dispatcher.cli.exits import Exit, exit_code
-from dispatcher.cli.inputs import FileFlags, funds
+from dispatcher.cli.inputs import FileFlags, duration, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.signals import ended_like_ctrl_c
 from dispatcher.cli.terminal import Terminal, Times
 from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.intake.account import Credit
+from dispatcher.intake.canary import Canary
 from dispatcher.intake.detaching import require_sender
 from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.launch import Launch
@@ -39,6 +40,7 @@ class Ways:
     yes: bool = False
     wait: bool = True
     wait_delivery: timedelta | None = None
+    canary: Canary | None = None
     detach: bool = False
 
 
@@ -62,6 +64,7 @@ def launch_file(
             requests,
             wait_for_doubts=ways.wait,
             wait_delivery=ways.wait_delivery,
+            canary=ways.canary,
             detached=ways.detach,
         ),
         ways,
@@ -76,19 +79,40 @@ def resume_campaign(configuration: Configuration, output: Output, request: Resum
         output,
         funds(None, configuration.settings),
         lambda house, watcher: [
-            Launch(house, watcher, wait_for_doubts=ways.wait, wait_delivery=ways.wait_delivery).resume(
-                request
-            )
+            Launch(
+                house,
+                watcher,
+                wait_for_doubts=ways.wait,
+                wait_delivery=ways.wait_delivery,
+                canary=ways.canary,
+            ).resume(request)
         ],
         ways,
     )
 
 
-def check_waiting(wait_delivery: str | None, *, detach: bool, dry_run: bool) -> None:
-    """UsageError when somebody wants to wait for what this process does not send."""
-    if wait_delivery is not None and (detach or dry_run):
-        other = "--detach" if detach else "--dry-run"
-        raise UsageError("usage_contradiction", found=f"--wait-delivery, {other}")
+def check_waiting(
+    wait_delivery: str | None, canary: int | None, canary_wait: str | None, *, elsewhere: Mapping[str, bool]
+) -> None:
+    """UsageError when somebody wants to wait for what this process does not send, or for nothing.
+
+    ``elsewhere``: flags by which nothing, or more than one campaign, is sent here, and whether each was given.
+    """
+    for flag, wanted in (("--wait-delivery", wait_delivery), ("--canary", canary)):
+        for other, given in elsewhere.items():
+            several = (
+                other == "--remind-before" and flag == "--wait-delivery"
+            )  # these wait one after the other
+            if wanted is not None and given and not several:
+                raise UsageError("usage_contradiction", found=f"{flag}, {other}")
+    if canary_wait is not None and canary is None:
+        raise UsageError("usage_canary_wait")
+
+
+def chosen_canary(rows: int | None, wait: str | None) -> Canary:
+    """The rows that go first, as typed."""
+    found = duration("--canary-wait", wait)
+    return Canary(rows or 0) if found is None else Canary(rows or 0, found)
 
 
 def announce_gateway(configuration: Configuration, output: Output) -> None:

@@ -31,6 +31,7 @@ def resume(
     priority: o.PriorityName = None,
     no_wait: o.NoWait = False,
     wait_delivery: o.WaitDelivery = None,
+    canary_wait: o.CanaryWait = None,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
     rate_per_minute: o.Rate = None,
@@ -41,7 +42,7 @@ def resume(
 ) -> int:
     """Goes on exactly where the campaign stopped; exit codes as for `run`."""
     from dispatcher.cli.inputs import chosen_priority, duration, money
-    from dispatcher.cli.launching import Ways, resume_campaign
+    from dispatcher.cli.launching import Ways, chosen_canary, resume_campaign
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import ResumeRequest
 
@@ -61,9 +62,9 @@ def resume(
         priority=chosen_priority(priority),
     )
     stay = duration("--wait-delivery", wait_delivery)
-    return resume_campaign(
-        configuration, output, request, Ways(yes=yes, wait=not no_wait, wait_delivery=stay)
-    )
+    first = chosen_canary(None, canary_wait)
+    ways = Ways(yes=yes, wait=not no_wait, wait_delivery=stay, canary=first)
+    return resume_campaign(configuration, output, request, ways)
 
 
 def pause(

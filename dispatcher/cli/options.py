@@ -180,6 +180,17 @@ WaitDelivery = Annotated[
         help="After sending, stay until all messages are delivered or not, so long at most, e.g. 10m.",
     ),
 ]
+CanaryRows = Annotated[
+    int | None,
+    typer.Option(
+        "--canary",
+        min=1,
+        help="Send so many rows first; the rest only when price, parts and delivery are as they should be.",
+    ),
+]
+CanaryWait = Annotated[
+    str | None, typer.Option("--canary-wait", help="Wait so long for their delivery; default: 10m.")
+]
 WithoutRefused = Annotated[
     bool,
     typer.Option("--without-refused", help="Leave out the rows whose text is forbidden and send the others."),

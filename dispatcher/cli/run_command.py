@@ -51,6 +51,8 @@ def run(
     prices: o.Prices = None,
     no_wait: o.NoWait = False,
     wait_delivery: o.WaitDelivery = None,
+    canary: o.CanaryRows = None,
+    canary_wait: o.CanaryWait = None,
     detach: o.Detach = False,
     forbid_file: o.ForbidFile = None,
     report_dir: o.ReportDir = None,
@@ -62,12 +64,12 @@ def run(
 ) -> int:
     """See the exit codes in the README."""
     from dispatcher.cli.inputs import FileFlags, TimingFlags, chosen_priority, duration, money, plan_requests
-    from dispatcher.cli.launching import Ways, check_waiting, launch_file
+    from dispatcher.cli.launching import Ways, check_waiting, chosen_canary, launch_file
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import LaunchRequest
     from dispatcher.sending.preflight import PreflightChoice
 
-    check_waiting(wait_delivery, detach=detach, dry_run=dry_run)
+    check_waiting(wait_delivery, canary, canary_wait, elsewhere=_elsewhere(detach, dry_run, remind_before))
     configuration, output = configure(
         as_json,
         gateway=gateway,
@@ -122,5 +124,11 @@ def run(
         for plan in plan_requests(flags, configuration.settings)
     ]
     stay = duration("--wait-delivery", wait_delivery)
-    ways = Ways(yes=yes, wait=not no_wait, wait_delivery=stay, detach=detach)
+    first = chosen_canary(canary, canary_wait)
+    ways = Ways(yes=yes, wait=not no_wait, wait_delivery=stay, canary=first, detach=detach)
     return launch_file(configuration, output, requests, flags, ways)
+
+
+def _elsewhere(detach: bool, dry_run: bool, reminders: list[str] | None) -> dict[str, bool]:
+    """What a person cannot wait for here, by the flag that says so."""
+    return {"--detach": detach, "--dry-run": dry_run, "--remind-before": len(reminders or ()) > 1}

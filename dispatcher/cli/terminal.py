@@ -8,7 +8,7 @@ from collections import Counter
 from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from types import TracebackType
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -19,6 +19,7 @@ from rich.text import Text
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
+from dispatcher.cli.canary_view import show_judgement
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
 from dispatcher.cli.preflight_view import (
@@ -34,6 +35,7 @@ from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
+from dispatcher.sending.canary import Judgement
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Obstacle, Outlook
 
@@ -242,6 +244,15 @@ class Terminal:
             until=f"{seen.until.astimezone():%H:%M:%S}",
         )
         self._progress(line, final / max(1, final + seen.on_the_way))
+
+    def canary_begins(self, rows: int, wait: timedelta) -> None:
+        self.close()
+        duration = self._duration(wait.total_seconds())
+        self._output.say(self._words.count("canary.begins", rows, duration=duration))
+
+    def canary_ends(self, judgement: Judgement) -> None:
+        self.close()
+        show_judgement(self._output, judgement)
 
     def details(self, landing: Landing) -> dict[str, Any]:
         """What the command's JSON object says beyond the campaign."""

@@ -62,9 +62,9 @@ class Sweeps:
         self._next = self._clock.monotonic() + self._waits[0]
         self._told: set[str] = set()
 
-    async def sweep_if_due(self) -> str | None:
-        """A sweep when it is time to; gives the name of a warning that was not given before."""
-        if self._clock.monotonic() < self._next:
+    async def sweep_if_due(self, *, now: bool = False) -> str | None:
+        """A sweep when it is time to, or ``now``; gives the name of a warning that was not given before."""
+        if self._clock.monotonic() < self._next and not now:
             return None
         trouble: str | None = None
         try:

@@ -37,17 +37,19 @@ def follow(
     *,
     wait_for_doubts: bool = True,
     beside: Sequence[int] = (),
+    only: Callable[[], dict[RowState, int]] | None = None,
 ) -> bool:
     """Send the campaign until nothing is left that can be sent or settled now; True when a person interrupted.
 
     On the first Ctrl-C the campaign is paused and what is in flight is settled; a second one leaves at once.
     ``beside``: campaigns of the same person that are woken and sent meanwhile when their time comes.
+    ``only`` counts the rows that are meant where not all are: it ends when those are settled.
     Raises what a lane failed with, after its rows are safe.
     """
     interrupted = False
     with house.sender(stop) as sender:
         try:
-            _until_idle(house, watcher, campaign_id, sender, wait_for_doubts, beside)
+            _until_idle(house, watcher, campaign_id, sender, wait_for_doubts, beside, only)
         except KeyboardInterrupt:
             interrupted = True
             stop.set()
@@ -95,11 +97,16 @@ def _until_idle(
     sender: Sender,
     wait_for_doubts: bool,
     beside: Sequence[int],
+    only: Callable[[], dict[RowState, int]] | None,
 ) -> None:
     meter = _Meter()
     next_sweep = 0.0
     while_busy: Outlook | None = None
-    lookout, waiting, limit = _Lookout(house, watcher), Waiting(house, watcher), _Limit(house, campaign_id)
+    lookout, waiting, limit = (
+        _Lookout(house, watcher, only),
+        Waiting(house, watcher),
+        _Limit(house, campaign_id),
+    )
     while sender.failure is None:
         seen = lookout.look(campaign_id)
         if seen is None:
@@ -174,9 +181,12 @@ class _Limit:
 class _Lookout:
     """Sees how far the campaign is.  A busy ledger is waited for and, where others send, a server that is away."""
 
-    def __init__(self, house: House, watcher: Watcher) -> None:
+    def __init__(
+        self, house: House, watcher: Watcher, only: Callable[[], dict[RowState, int]] | None
+    ) -> None:
         self._house = house
         self._watcher = watcher
+        self._only = only
         self._told: set[str] = set()
 
     def look(self, campaign_id: int) -> tuple[dict[RowState, int], CampaignState] | None:
@@ -185,7 +195,8 @@ class _Lookout:
             with unbroken():
                 ledger, now = self._house.ledger, self._house.clock.now()
                 ledger.rows.doubt_expired(now)
-                seen = ledger.queries.counts(campaign_id), ledger.campaigns.finish_if_done(campaign_id, now)
+                state = ledger.campaigns.finish_if_done(campaign_id, now)
+                seen = (self._only() if self._only else ledger.queries.counts(campaign_id)), state
         except Unreachable as error:
             if self._house.has_workers is None and not is_busy(error):
                 raise

@@ -19,6 +19,7 @@ from dispatcher.errors import DispatcherError
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.report.write import ReportWritten
+from dispatcher.sending.canary import Judgement
 from dispatcher.sending.owners import Owners
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook, Reconciler
@@ -169,3 +170,8 @@ class Watcher(Protocol):
     def pausing(self) -> None: ...
 
     def delivering(self, seen: Delivering) -> None: ...
+
+    def canary_begins(self, rows: int, wait: timedelta) -> None:
+        """So many rows go first; what becomes of them is waited for so long at most."""
+
+    def canary_ends(self, judgement: Judgement) -> None: ...

@@ -20,6 +20,14 @@ from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, Halted, UsageError
 from dispatcher.intake.bringing import bring_in
+from dispatcher.intake.canary import (
+    Canary,
+    Went,
+    dismiss_canary,
+    is_for_a_person,
+    prepare_canary,
+    through_canary,
+)
 from dispatcher.intake.credit import Shortfall, hold_if_short
 from dispatcher.intake.delivered import wait_for_delivery
 from dispatcher.intake.follow import follow
@@ -36,7 +44,7 @@ from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.report.files import check_folder
 from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.preflight import PreflightChoice
-from dispatcher.sending.stops import Stop
+from dispatcher.sending.stops import CANARY_STOPS, Stop
 
 C = CampaignState
 
@@ -57,6 +65,7 @@ class Launch:
         *,
         wait_for_doubts: bool = True,
         wait_delivery: timedelta | None = None,
+        canary: Canary | None = None,
         detached: bool = False,
         begun: Callable[[int], None] = nobody,
         approval: Approval | None = None,
@@ -66,6 +75,7 @@ class Launch:
         self._ledger = house.ledger
         self._wait_for_doubts = wait_for_doubts
         self._wait_delivery = wait_delivery
+        self._canary = canary or Canary()
         self._detached = detached
         self._begun = begun
         self._approval = approval
@@ -207,6 +217,8 @@ class Launch:
             now = self._house.clock.now()
             if campaign.started_at is None:
                 self._ledger.campaigns.planned_again(campaign.id, now)
+            elif campaign.state_reason in CANARY_STOPS:
+                self._ledger.campaigns.hold(campaign.id, str(campaign.state_reason), now)
             else:
                 self._ledger.campaigns.pause(campaign.id, now)
 
@@ -254,12 +266,17 @@ class Launch:
         if (shortfall := hold_if_short(self._house, campaign.id)) is not None:
             self._shortfall = shortfall
             return False
+        after_canary = is_for_a_person(self._house, campaign)
         if campaign.started_at is None:
             if self._approval is None:
                 self._tell_other_texts(campaign)
             self._tell_older(campaign)
-            if not self._watcher.confirm(question):
-                raise Halted("usage_confirm_no", campaign=campaign.id)
+        asks = campaign.started_at is None or after_canary
+        if asks and not self._watcher.confirm(question):
+            raise Halted("usage_confirm_no", campaign=campaign.id)
+        if after_canary:
+            dismiss_canary(self._house, campaign.id)
+        prepare_canary(self._house, campaign, self._canary)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
         self._supersede(campaign)
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
@@ -292,6 +309,15 @@ class Launch:
             # what is due later waits from now on: whoever sends must see it so
             self._ledger.campaigns.finish_if_done(campaign_id, self._house.clock.now())
             return False
+        went = through_canary(
+            self._house,
+            self._watcher,
+            campaign_id,
+            self._canary,
+            wait_for_doubts=self._wait_for_doubts,
+        )
+        if went is not Went.WELL:
+            return went is Went.INTERRUPTED
         return follow(
             self._house,
             self._watcher,

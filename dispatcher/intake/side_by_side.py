@@ -7,6 +7,7 @@ from dataclasses import replace
 from datetime import timedelta
 
 from dispatcher.errors import DispatcherError
+from dispatcher.intake.canary import Canary
 from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.launch import Launch
 from dispatcher.intake.requests import Landing, LaunchRequest
@@ -20,14 +21,21 @@ def launch_all(
     *,
     wait_for_doubts: bool = True,
     wait_delivery: timedelta | None = None,
+    canary: Canary | None = None,
     detached: bool = False,
 ) -> list[Landing]:
     """Each is planned, screened and asked about, then all are sent side by side.
 
-    A single request is :meth:`Launch.run`; so is each where nothing is to be sent here.
+    A single request, the only one that may have a canary, is :meth:`Launch.run`; so is each where nothing is to be sent
+    here.
     """
     launch = Launch(
-        house, watcher, wait_for_doubts=wait_for_doubts, wait_delivery=wait_delivery, detached=detached
+        house,
+        watcher,
+        wait_for_doubts=wait_for_doubts,
+        wait_delivery=wait_delivery,
+        canary=canary,
+        detached=detached,
     )
     if len(requests) == 1 or detached or requests[0].dry_run:
         return [launch.run(request) for request in requests]

@@ -9,6 +9,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text, update
 
 from dispatcher.ledger.bulk import move_ready_rows
+from dispatcher.ledger.canaries import canary_rows
 from dispatcher.ledger.counting import Counted, Tally
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
 from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
@@ -92,7 +93,11 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
 
 def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> Sequence[Row[Any]]:
     values = {"of_campaign": campaign.id, "at": request.now, "at_most": request.limit + request.keep_witness}
-    due: Sequence[Any] = connection.execute(_DUE, values).all()
+    query = _DUE
+    if campaign.canary is not None:
+        # they go first and alone; the others wait for what becomes of them
+        query = query.where(rows.c.row.in_(canary_rows(campaign.canary)))
+    due: Sequence[Any] = connection.execute(query, values).all()
     if any(row.attempt_token == request.token for row in due):
         raise ValueError("the token of a claim must be new")
     if request.keep_witness and 0 < len(due) <= request.limit:

@@ -17,6 +17,7 @@ from dispatcher.ledger.agreement import Agreement
 from dispatcher.ledger.awaiting import Awaiting
 from dispatcher.ledger.bills import Bills
 from dispatcher.ledger.campaigns import Campaigns
+from dispatcher.ledger.canaries import Canaries
 from dispatcher.ledger.codes import Codes
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
@@ -63,6 +64,7 @@ class Ledger:
         self.inbox = Inbox(database)
         self.learnt = LearntPrices(database)
         self.awaiting = Awaiting(database)
+        self.canaries = Canaries(database)
         self.screenings = Screenings(database)
         self.dry_runs = DryRuns(database)
         self.opt_outs = OptOuts(database)

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
+from dispatcher.sending.canary import Judgement
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook
 
@@ -72,3 +73,7 @@ class Unattended:
     def pausing(self) -> None: ...
 
     def delivering(self, seen: Delivering) -> None: ...
+
+    def canary_begins(self, rows: int, wait: timedelta) -> None: ...
+
+    def canary_ends(self, judgement: Judgement) -> None: ...

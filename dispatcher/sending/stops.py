@@ -22,8 +22,17 @@ class Stop(StrEnum):
     NOT_ECHOED = "preflight_not_echoed"
     PREFLIGHT_FORBIDDEN = "preflight_forbidden"
     SCREENED_LONG_AGO = "screened_long_ago"
+    CANARY_REFUSED = "canary_refused"
+    CANARY_IN_DOUBT = "canary_in_doubt"
+    CANARY_SILENT = "canary_silent"
+    CANARY_UNDELIVERED = "canary_undelivered"
+    CANARY_PRICE = "canary_price"
+    CANARY_PARTS = "canary_parts"
     BUG = "bug"
 
 
-HELD_STOPS = frozenset({Stop.COST_CAP, Stop.CREDIT, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG})
+CANARY_STOPS = frozenset(stop for stop in Stop if stop.startswith("canary_"))
+"""The rows that went first turned out otherwise than they should: a person has to look before the others go."""
+
+HELD_STOPS = frozenset({Stop.COST_CAP, Stop.CREDIT, Stop.UNREACHABLE, Stop.DOUBTS, Stop.BUG}) | CANARY_STOPS
 """Stops that endanger nothing: the campaign is held, not halted."""

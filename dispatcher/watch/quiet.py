@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any
 
 from dispatcher.campaign.plan import Planner
@@ -11,6 +11,7 @@ from dispatcher.campaign.prices import Bill
 from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView
+from dispatcher.sending.canary import Judgement
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook
 
@@ -68,6 +69,10 @@ class Quiet:
     def pausing(self) -> None: ...
 
     def delivering(self, seen: Delivering) -> None: ...
+
+    def canary_begins(self, rows: int, wait: timedelta) -> None: ...
+
+    def canary_ends(self, judgement: Judgement) -> None: ...
 
 
 def nothing(*_: Any, **__: Any) -> None:
