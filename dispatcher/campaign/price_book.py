@@ -6,14 +6,21 @@ import re
 import tomllib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from datetime import datetime
 from decimal import Decimal
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 from dispatcher.errors import UsageError
 
 ROUTES = ("IT", "ES", "WW")
 ANY = "*"
+UNKNOWN_CEILING = Decimal(1)
+"""What a part of unknown price may cost: the provider's own minimum credit."""
+ENOUGH = 20
+"""Messages from which on the highest price seen is trusted: a price that one in seven of them has is then missed less
+than once in twenty times."""
 _KEYS = frozenset({"route", "country", "per_part", "ceiling"})
 _PRICE = re.compile(r"\d{1,3}(?:\.\d{1,8})?", re.ASCII)
 _CURRENCY = re.compile(r"[A-Z]{3}")
@@ -39,16 +46,39 @@ class Funds:
     wallet: Decimal | None
 
 
+@dataclass(frozen=True, slots=True)
+class LearntPrice:
+    """What a part has cost so far as the gateway charged it, in ``messages`` messages; ``last_seen`` is aware."""
+
+    messages: int
+    median: Decimal
+    low: Decimal
+    high: Decimal
+    last_seen: datetime
+
+    @property
+    def ceiling(self) -> Decimal:
+        """The most a part may cost: the highest seen, once enough were seen to trust that."""
+        return self.high if self.messages >= ENOUGH else max(self.high, UNKNOWN_CEILING)
+
+
 class PriceBook:
     """Prices per part by route and country.
 
     The entry for the country wins over the one for any country (``*``).  IT and ES have one price each, so an
-    entry for the route's own country also stands for whatever else the route reaches (the Vatican).
+    entry for the route's own country also stands for whatever else the route reaches (the Vatican).  Where no entry
+    has a price, the one ``learnt`` from charges does: the operator's word goes before experience.
     """
 
-    def __init__(self, entries: Mapping[tuple[str, str], Price], currency: str = "EUR") -> None:
+    def __init__(
+        self,
+        entries: Mapping[tuple[str, str], Price],
+        currency: str = "EUR",
+        learnt: Mapping[tuple[str, str], LearntPrice] = MappingProxyType({}),
+    ) -> None:
         self.currency = currency
         self._entries = dict(entries)
+        self._learnt = dict(learnt)
 
     @classmethod
     def from_entries(cls, entries: Iterable[tuple[str, str, Decimal]], currency: str = "EUR") -> PriceBook:
@@ -77,13 +107,31 @@ class PriceBook:
             entries[key] = price
         return cls(entries, currency)
 
+    def with_learnt(self, learnt: Mapping[tuple[str, str], LearntPrice]) -> PriceBook:
+        """The same book, with prices for what it does not say."""
+        return PriceBook(self._entries, self.currency, learnt)
+
     def price(self, route: str, country: str) -> Decimal | None:
-        """Money for each part, or None when the book does not say."""
-        return self._most_specific(route, country, "per_part")
+        """Money for each part, or None when nobody knows; a learnt price is the middle of what was charged."""
+        own = self._most_specific(route, country, "per_part")
+        learnt = self.learnt(route, country) if own is None else None
+        return own if learnt is None else learnt.median
 
     def ceiling(self, route: str, country: str) -> Decimal | None:
-        """The most a part may cost, or None when the book does not say."""
-        return self._most_specific(route, country, "ceiling")
+        """The most a part may cost, or None when nobody knows.
+
+        Beside a learnt price it is no less than what that allows, whatever the book says: it was charged before.
+        """
+        own, learnt = self._most_specific(route, country, "ceiling"), self.learnt(route, country)
+        if learnt is None:
+            return own
+        return learnt.ceiling if own is None else max(own, learnt.high)
+
+    def learnt(self, route: str, country: str) -> LearntPrice | None:
+        """Where the price is from when it is learnt; None when the book has one, or nobody knows."""
+        if self._most_specific(route, country, "per_part") is not None:
+            return None
+        return self._learnt.get((route, country))
 
     def _most_specific(self, route: str, country: str, wanted: str) -> Decimal | None:
         for key in ((route, country), (route, ANY), *([(route, route)] if route != "WW" else [])):

@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 import pandas as pd
 
-from dispatcher.campaign.price_book import Funds, PriceBook, parse_bundle, parse_money
+from dispatcher.campaign.price_book import Funds, LearntPrice, PriceBook, parse_bundle, parse_money
 
 __all__ = ["Bill", "Funds", "PriceBook", "PricedColumn", "Pricer", "RouteBill", "parse_bundle", "parse_money"]
 
@@ -90,6 +90,8 @@ class Bill:
     each worldwide message 1 for each part on top of what was paid before it."""
     wallet: Decimal | None
     """What it holds, as far as is known."""
+    learnt: Mapping[tuple[str, str], LearntPrice]
+    """By route and country, where money is reckoned with a price that was learnt."""
 
 
 @dataclass
@@ -255,6 +257,11 @@ class Pricer:
             ww_minimum_credit=_WORLD_CREDIT_PER_PART * totals.largest_world,
             required_credit=required,
             wallet=self._funds.wallet,
+            learnt={
+                name: learnt
+                for name, parts in sorted(totals.paid_parts.items())
+                if parts and (learnt := self._book.learnt(*name)) is not None
+            },
         )
 
     def _world_credit(self) -> Decimal:

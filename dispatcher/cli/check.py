@@ -64,7 +64,7 @@ def check(
     from dispatcher.cli.session import configure
     from dispatcher.cli.times_view import forecasts, show_times, times_values
     from dispatcher.intake.credit import merged
-    from dispatcher.intake.planning import history_of
+    from dispatcher.intake.planning import history_of, learnt_book
     from dispatcher.settings import choose_target
 
     configuration, output = configure(
@@ -112,9 +112,10 @@ def check(
     with Application(configuration, output.wording) as application:
         now = application.now()
         target, days = choose_target(configuration).name, settings.guard_days
-        history = history_of(application.existing_ledger(), target, guard_days=days, now=now)
+        ledger_there = application.existing_ledger()
+        history = history_of(ledger_there, target, guard_days=days, now=now)
         requests = plan_requests(flags, settings)
-        book, credit = application.price_book(), funds(flags, settings)
+        book, credit = learnt_book(application.price_book(), ledger_there, target), funds(flags, settings)
         found_credit = asked_credit(application, output) if account else None
         if found_credit is not None:
             credit = merged(credit, found_credit, book.currency, now)

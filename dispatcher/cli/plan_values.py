@@ -33,6 +33,10 @@ def plan_values(planner: Planner, bill: Bill) -> dict[str, Any]:
         "unpriced_rows": bill.unpriced_rows,
         "currency": bill.currency,
         **_funds_values(bill),
+        "learnt_prices": [
+            {"route": route, "country": country, **asdict(learnt)}
+            for (route, country), learnt in bill.learnt.items()
+        ],
         "savings": savings_values(planner),
         "substitutions": [asdict(made) for made in summary.substitutions.values()],
         "problems": _problem_values(summary),

@@ -181,6 +181,15 @@ def _show_money(output: Output, bill: Bill) -> None:
     output.tell("plan.cost", cost=money_or_unknown(words, cost, bill.currency))
     if bill.unpriced_rows:
         output.say(words.count("plan.unpriced", bill.unpriced_rows))
+    for (route, country), learnt in bill.learnt.items():
+        output.tell(
+            "bill.learnt",
+            place=f"{route} {country}",
+            messages=words.count("bill.messages", learnt.messages),
+            low=words.money(learnt.low, bill.currency),
+            high=words.money(learnt.high, bill.currency),
+            median=words.money(learnt.median, bill.currency),
+        )
     for route, row in bill.bundle_ends_at_row.items():
         output.tell("plan.bundle_ends", route=route, row=row)
     if bill.wallet_from_row is not None and any(route.bundle_parts for route in bill.routes.values()):

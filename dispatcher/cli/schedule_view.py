@@ -20,7 +20,7 @@ from dispatcher.cli.planned import Planned, plan_file
 from dispatcher.cli.preflight_view import show_listed
 from dispatcher.cli.times_view import forecasts, show_times, times_values
 from dispatcher.errors import DispatcherError
-from dispatcher.intake.planning import history_of
+from dispatcher.intake.planning import history_of, learnt_book
 from dispatcher.ledger.schedule_tables import TickState
 from dispatcher.ledger.schedules import Schedule, Tick
 from dispatcher.schedules.options import BatchOptions
@@ -37,10 +37,10 @@ def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Pl
     """Plan the file as a tick would.  Raises FileError or UsageError; nothing is written."""
     words = ForbiddenWords.load_if_named(batch.forbid_file)
     now, days = application.now(), application.settings.guard_days
-    history = history_of(application.existing_ledger(), gateway, guard_days=days, now=now)
-    return plan_file(
-        batch.request.plan, application.price_book(batch.prices), batch.funds, history, now, words
-    )
+    ledger = application.existing_ledger()
+    history = history_of(ledger, gateway, guard_days=days, now=now)
+    book = learnt_book(application.price_book(batch.prices), ledger, gateway)
+    return plan_file(batch.request.plan, book, batch.funds, history, now, words)
 
 
 @dataclass(frozen=True)

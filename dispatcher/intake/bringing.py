@@ -9,7 +9,7 @@ from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.errors import DispatcherError, Interrupted
 from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.loading import FileIdentity, LoadRequest, load_campaign, nobody
-from dispatcher.intake.planning import history_of, make_planner
+from dispatcher.intake.planning import history_of, learnt_book, make_planner
 from dispatcher.intake.requests import LaunchRequest
 from dispatcher.intake.superseding import list_of
 from dispatcher.interrupts import unbroken
@@ -31,14 +31,15 @@ def bring_in(
     now = house.clock.now()
     history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
     funds = house.ask_funds(house.funds, house.book.currency) if house.ask_funds else house.funds
-    planner = make_planner(request.plan, house.book, funds, history, now)
+    book = learnt_book(house.book, house.ledger, house.gateway)
+    planner = make_planner(request.plan, book, funds, history, now)
     load = LoadRequest(
         request=request.plan,
         identity=identity,
         gateway=house.gateway,
         owner=house.owner,
         inputs=house.inputs,
-        book=house.book,
+        book=book,
         max_cost=request.max_cost,
         priority=request.priority or Priority.NORMAL,
         decisions={

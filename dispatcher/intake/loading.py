@@ -17,6 +17,7 @@ from hashlib import blake2b, file_digest
 from pathlib import Path
 
 from dispatcher.campaign.plan import Objects, PlanChunk, Planner
+from dispatcher.campaign.price_book import UNKNOWN_CEILING
 from dispatcher.campaign.prices import PriceBook
 from dispatcher.campaign.reasons import PlanStatus
 from dispatcher.campaign.timing.options import TimingOptions
@@ -34,8 +35,6 @@ from dispatcher.ledger import (
 )
 from dispatcher.ledger.values import rounded
 
-# What a part of unknown price counts against a cap: the provider's own minimum credit.
-CEILING_PER_PART = Decimal(1)
 ROWS_A_TRANSACTION = 2_000
 PHONE_KEPT = 40
 _STATES = {status: int(RowState[status.name]) for status in PlanStatus}
@@ -256,7 +255,7 @@ def _reserves(chunk: PlanChunk, book: PriceBook) -> list[int]:
 def _reserve(book: PriceBook, route: str, country: str, parts: int, cost: Decimal | None) -> Decimal:
     ceiling = book.ceiling(route, country)
     if cost is None:
-        return (CEILING_PER_PART if ceiling is None else ceiling) * parts
+        return (UNKNOWN_CEILING if ceiling is None else ceiling) * parts
     price = book.price(route, country)
     if ceiling is None or not price:
         return cost

@@ -12,6 +12,7 @@ from dispatcher.campaign.earlier_report import SentRow
 from dispatcher.campaign.history import History, NoHistory
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.plan import Planner, PlanOptions
+from dispatcher.campaign.price_book import LearntPrice
 from dispatcher.campaign.prices import Funds, PriceBook, Pricer
 from dispatcher.campaign.sheet import open_sheet
 
@@ -70,6 +71,24 @@ class LedgerHistory:
 def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: datetime) -> History:
     """The history to plan with; without a ledger there is none."""
     return NoHistory() if ledger is None else LedgerHistory(ledger, gateway, now - timedelta(days=guard_days))
+
+
+def learnt_book(book: PriceBook, ledger: Ledger | None, gateway: str) -> PriceBook:
+    """``book``, and for what it does not say the prices that this gateway's charges have shown so far."""
+    if ledger is None:
+        return book
+    return book.with_learnt(
+        {
+            place: LearntPrice(
+                seen.count,
+                seen.median.normalize(),
+                seen.low.normalize(),
+                seen.high.normalize(),
+                seen.last_seen,
+            )
+            for place, seen in ledger.learnt.of(gateway).items()
+        }
+    )
 
 
 def make_planner(

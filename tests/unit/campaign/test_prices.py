@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from decimal import Decimal
 from itertools import accumulate, permutations
 from pathlib import Path
@@ -12,6 +13,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from dispatcher.campaign.price_book import LearntPrice
 from dispatcher.campaign.prices import Bill, Funds, PriceBook, PricedColumn, Pricer, parse_bundle, parse_money
 from dispatcher.errors import UsageError
 from dispatcher.wording import LANGUAGES, Wording
@@ -356,3 +358,53 @@ def test_worldwide_messages_need_one_euro_a_part_until_the_last(
     price(pricer, [(row, "WW", "FR", 1) for row in (2, 3, 4, 5)])
     bill = pricer.bill()
     assert (bill.wallet_short, bill.wallet_empty_at_row, bill.ww_minimum_credit) == (short, empty_at, 1)
+
+
+SEEN = datetime(2026, 3, 2, tzinfo=UTC)
+
+
+def learnt(messages: int = 132, low: str = "0.048", high: str = "0.052") -> LearntPrice:
+    return LearntPrice(messages, Decimal("0.05"), Decimal(low), Decimal(high), SEEN)
+
+
+def test_a_learnt_price_stands_where_the_book_says_nothing(tmp_path: Path) -> None:
+    own = book(
+        tmp_path,
+        '[[price]]\nroute = "IT"\nper_part = "0.04"\n[[price]]\nroute = "WW"\ncountry = "DE"\nceiling = "0.051"',
+    )
+    places = [("IT", "IT"), ("IT", "VA"), ("WW", "FR"), ("WW", "DE")]
+    prices = own.with_learnt({place: learnt() for place in places})
+    assert [prices.price(*place) for place in places] == [
+        Decimal(p) for p in ("0.04", "0.04", "0.05", "0.05")
+    ]
+    assert [prices.learnt(*place) is not None for place in places] == [False, False, True, True]
+    # what was charged before may be charged again, whatever the book has for a ceiling
+    assert [prices.ceiling(*place) for place in places] == [None, None, Decimal("0.052"), Decimal("0.052")]
+    assert (prices.price("WW", "GB"), prices.ceiling("WW", "GB"), prices.learnt("WW", "GB")) == (
+        None,
+        None,
+        None,
+    )
+    assert own.price("WW", "FR") is None
+
+
+@pytest.mark.parametrize(
+    ("messages", "high", "ceiling"),
+    [(1, "0.052", "1"), (19, "0.052", "1"), (19, "1.3", "1.3"), (20, "0.052", "0.052")],
+)
+def test_a_limit_trusts_a_learnt_price_once_enough_was_seen(messages: int, high: str, ceiling: str) -> None:
+    prices = PriceBook({}).with_learnt({("WW", "FR"): learnt(messages, high=high)})
+    assert prices.ceiling("WW", "FR") == Decimal(ceiling)
+
+
+def test_a_bill_says_which_prices_are_learnt() -> None:
+    prices = PriceBook.from_entries([("IT", "*", Decimal("0.04"))]).with_learnt(
+        {("WW", country): learnt() for country in ("FR", "GB", "DE")}
+    )
+    pricer = Pricer(prices, Funds({"WW": 2}, None))
+    price(pricer, [(2, "WW", "DE", 2), (3, "WW", "FR", 1), (4, "IT", "IT", 1), (5, "WW", "FR", 3)])
+    bill = pricer.bill()
+    assert bill.learnt == {("WW", "FR"): learnt()}  # a bundle pays for Germany
+    assert bill.unpriced_rows == 0
+    assert bill.estimated_cost == Decimal("0.04") + 4 * Decimal("0.05")
+    assert bill.ceiling_cost == Decimal("0.04") + 4 * Decimal("0.052")
