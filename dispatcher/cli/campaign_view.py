@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import datetime
 from decimal import Decimal
+from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
 from dispatcher.cli.output import Output, known
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, Priority, RowState
 from dispatcher.ledger.canaries import canary_rows
 from dispatcher.ledger.states import SENT
-from dispatcher.sending.stops import Stop
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
@@ -75,12 +76,14 @@ def show_counts(output: Output, counts: dict[RowState, int]) -> None:
         output.say(f"  {words.number(n).rjust(width)}  {words(f'states.{state.code}')}")
 
 
-def show_campaigns(output: Output, campaigns: Sequence[CampaignView]) -> None:
-    """One line per campaign, newest first."""
+def show_campaigns(
+    output: Output, campaigns: Sequence[CampaignView], times: Sequence[datetime | None] = ()
+) -> None:
+    """One line per campaign, newest first; ``times``: until when each of them waits."""
     words = output.wording
     if not campaigns:
         output.tell("status.none")
-    for campaign in campaigns:
+    for campaign, until in zip_longest(campaigns, times):
         output.tell(
             "status.line",
             campaign=campaign.id,
@@ -90,6 +93,8 @@ def show_campaigns(output: Output, campaigns: Sequence[CampaignView]) -> None:
             gateway=campaign.gateway,
             at=campaign.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
         )
+        if until is not None:
+            output.tell("status.waits_until", until=until.astimezone().strftime("%Y-%m-%d %H:%M"))
         if campaign.priority != Priority.NORMAL:
             output.tell("status.priority", priority=words(f"priorities.{Priority(campaign.priority).code}"))
 
@@ -149,11 +154,11 @@ def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int
         output.say(words.count("run.unpriced", campaign.accepted_unpriced))
 
 
-def show_landing(output: Output, landing: Landing) -> None:
-    """Where a launch ended, and what to do next."""
+def show_landing(output: Output, landing: Landing, limit: Decimal | None = None) -> None:
+    """Where a launch ended, and what to do next; ``limit`` is the one that would do where it is held at its own."""
     campaign = landing.campaign
     output.say()
-    _show_state(output, landing)
+    _show_state(output, landing, limit)
     show_counts(output, landing.counts)
     if landing.dry_run:
         return
@@ -174,8 +179,9 @@ def show_report(output: Output, report: ReportWritten) -> None:
         output.tell("run.report_rebuilt", why=words(f"without_sheets.{report.without_sheets}"))
 
 
-def _show_state(output: Output, landing: Landing) -> None:
+def _show_state(output: Output, landing: Landing, limit: Decimal | None) -> None:
     from dispatcher.cli.plan_view import shortfall_amounts
+    from dispatcher.cli.standing_view import show_limit
 
     campaign, words = landing.campaign, output.wording
     if landing.forbidden:
@@ -190,9 +196,8 @@ def _show_state(output: Output, landing: Landing) -> None:
         )
     elif landing.dry_run:
         output.tell("run.dry_run_done")
-    elif campaign.state_reason == Stop.COST_CAP and campaign.max_cost is not None:
-        cap = words.money(campaign.max_cost, campaign.currency)
-        output.tell("run.held_cost_cap", campaign=campaign.id, cap=cap)
+    elif limit is not None:
+        show_limit(output, campaign, limit)
     elif landing.shortfall is not None:
         lacking = shortfall_amounts(words, landing.shortfall, campaign.currency)
         output.tell("run.held_credit", campaign=campaign.id, **lacking)

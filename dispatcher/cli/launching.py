@@ -16,6 +16,7 @@ from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, duration, funds
 from dispatcher.cli.output import Output
 from dispatcher.cli.signals import ended_like_ctrl_c
+from dispatcher.cli.standing_view import standing_values
 from dispatcher.cli.terminal import Terminal, Times
 from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.intake.account import Credit
@@ -25,7 +26,6 @@ from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.launch import Launch
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.side_by_side import launch_all
-from dispatcher.ledger import CampaignState
 from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.settings import Configuration, GatewayKind, choose_target
 
@@ -143,17 +143,17 @@ def _launch(
         if ways.detach:
             require_sender(house, application.now())
         landings = start(house, terminal)
-        waits = [_waits_until(house, landing) for landing in landings]
+        standing = [standing_values(house.ledger, landing.campaign) for landing in landings]
     terminal.close()
     shown = []
-    for landing, until in zip(landings, waits, strict=True):
-        show_landing(output, landing)
+    for landing, waits in zip(landings, standing, strict=True):
+        show_landing(output, landing, waits["max_cost_needed"])
         if ways.detach and landing.campaign.state in UNDER_WAY:
             output.tell("run.detached", campaign=landing.campaign.id)
         values = campaign_values(landing.campaign, landing.counts)
         if landing.discarded:  # a number that no command knows any more
             values["campaign"] = None
-        values |= {"report": _path(landing), "seconds": landing.seconds, "waits_until": until}
+        values |= {"report": _path(landing), "seconds": landing.seconds, **waits}
         shown.append({**values, **terminal.details(landing)})
     first = shown[0]
     output.result(first if len(shown) == 1 else {**first, "reminders": shown})
@@ -175,14 +175,6 @@ def announced_purse(application: Application, output: Output) -> Purse | None:
         output.warn(output.wording("account.not_asked", why=output.wording.in_short(error)))
 
     return open_purse(application, heard=heard, failed=failed)
-
-
-def _waits_until(house: House, landing: Landing) -> str | None:
-    """When the next row is due of a campaign that waits."""
-    if landing.campaign.state is not CampaignState.WAITING:
-        return None
-    due = house.ledger.queries.next_due(landing.campaign.id)
-    return None if due is None else due.isoformat()
 
 
 def _times(configuration: Configuration) -> Times:

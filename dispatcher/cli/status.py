@@ -39,6 +39,7 @@ def status(
     from dispatcher.cli.exits import campaign_exit
     from dispatcher.cli.funnel_view import funnel_values, show_funnel
     from dispatcher.cli.session import configure
+    from dispatcher.cli.standing_view import next_time, show_standing, standing_values
     from dispatcher.report.bill import bill_of
     from dispatcher.report.funnel import funnel_of
 
@@ -47,10 +48,12 @@ def status(
         opened = application.required_ledger() if campaign is not None else application.existing_ledger()
         if campaign is None:
             views = opened.queries.campaigns() if opened else []
-            show_campaigns(output, views)
-            shown = (
-                [campaign_values(view, opened.queries.counts(view.id)) for view in views] if opened else []
-            )
+            show_campaigns(output, views, [next_time(opened, view) for view in views] if opened else [])
+            shown = [
+                {**campaign_values(view, opened.queries.counts(view.id)), **standing_values(opened, view)}
+                for view in views
+                if opened
+            ]
             output.result({"campaigns": shown})
             return 0
         assert opened is not None
@@ -58,10 +61,16 @@ def status(
         counts = opened.queries.counts(campaign)
         bill = bill_of(opened, view)
         show_campaign(output, opened, view, counts, bill)
+        show_standing(output, opened, view, application.settings.zone)
         funnel = funnel_of(bill.groups)
         show_funnel(output, funnel)
         output.result(
-            {**campaign_values(view, counts), "delivery": funnel_values(funnel), "bill": bill_values(bill)}
+            {
+                **campaign_values(view, counts),
+                **standing_values(opened, view),
+                "delivery": funnel_values(funnel),
+                "bill": bill_values(bill),
+            }
         )
         return campaign_exit(view.state, view.state_reason, counts)
 

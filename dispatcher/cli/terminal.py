@@ -20,6 +20,7 @@ from rich.text import Text
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.cli.canary_view import show_judgement
+from dispatcher.cli.moment_text import moment_text
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
 from dispatcher.cli.preflight_view import (
@@ -29,7 +30,7 @@ from dispatcher.cli.preflight_view import (
     show_listed,
     show_unseen,
 )
-from dispatcher.cli.times_view import forecasts, moment_text, show_times
+from dispatcher.cli.times_view import forecasts, show_times
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
 from dispatcher.intake.requests import Landing

@@ -6,17 +6,12 @@ from datetime import datetime
 from typing import Any
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.timing.forecast import CountryForecast, forecast
+from dispatcher.cli.moment_text import moment_text
 from dispatcher.cli.output import Output
-from dispatcher.wording import Wording
-
-
-def moment_text(words: Wording, moment: datetime, zone: ZoneInfo) -> str:
-    """Day of the week, date and time in the reader's language: ``Monday 30 November 09:00``."""
-    return str(format_datetime(moment, "EEEE d MMMM HH:mm", tzinfo=zone, locale=words.language))
 
 
 def forecasts(planner: Planner, now: datetime, rate_per_minute: int) -> list[CountryForecast]:

@@ -373,7 +373,8 @@ def test_the_cap_holds_before_anything_is_sent_and_can_be_raised(cli: Cli) -> No
     assert (held.code, held.json["state"], held.json["reason"]) == (4, "held", "cost_cap")
     assert held.json["counts"] == {"ready": 10}
     assert "0.40 EUR" in held.err
-    assert "resume 1 --max-cost" in held.err
+    assert "resume 1 --max-cost 0.45" in held.err
+    assert (held.json["max_cost_needed"], cli.json("status", "1")["max_cost_needed"]) == ("0.45", "0.45")
     assert cli.json("resume", "1", "--yes")["reason"] == "cost_cap"
     assert cli.json("run", "ten.csv", "--yes", "--max-cost", "0.44")["reason"] == "cost_cap"
     assert not cli.sends()

@@ -174,7 +174,13 @@ def test_a_list_that_is_run_again_withdraws_what_waits_of_the_older_one(
     assert moved["counts"] == {"ready": 2}
     others = run("a.csv", (number(4), "Sara", 3))
     assert others["older_versions"] == [{"campaign": 2, "file": "a.csv", "waiting": 2, "replaced": False}]
-    assert cli.json("status", "2")["counts"] == {"ready": 2}
+    status = cli.json("status", "2")
+    assert (status["counts"], status["waits_until"]) == ({"ready": 2}, moved["waits_until"])
+    assert [one["waits_until"] for one in cli.json("status")["campaigns"]][1:] == [
+        status["waits_until"],
+        None,
+    ]
+    assert "2 rows wait, the first until" in cli("status", "2").out
     # of whoever is left nothing has to be sent: what is withdrawn is so all the same
     nobody = run("a.report.csv", (number(1), "Anna", 3), (number(4), "Sara", -1))
     assert (nobody["counts"], nobody["older_versions"][0]["replaced"]) == (
