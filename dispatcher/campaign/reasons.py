@@ -75,6 +75,7 @@ class Reason(StrEnum):
     FORBIDDEN_BY_LIST = "forbidden_by_list"  # a word of the operator's own list
     REFUSED_BY_DRY_RUN = "refused_by_dry_run"
     REFUSED_BY_GATEWAY = "refused_by_gateway"
+    BLOCKLISTED_WITH_IT = "blocklisted_with_it"  # accepted by an answer that says the account is blocklisted
     ANSWER_UNKNOWN = "answer_unknown"  # in doubt: sent, no answer
     CANCELLED = "cancelled"
     CAPPED = "capped"

@@ -208,6 +208,7 @@ class Accepted:
     echoed: bool = True
     parts: int | None = None  # as the gateway counted, and in which encoding
     encoding: int | None = None
+    reason: str | None = None  # why it may not arrive all the same
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

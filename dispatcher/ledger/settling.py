@@ -100,6 +100,7 @@ def _accepted(current: Row[Any], answer: Accepted, same: bool, id_is_taken: bool
         "actual_cost": readable_price(answer.actual_cost),
     }
     values |= counted_otherwise(current, answer.parts, answer.encoding) | {"echoed": answer.echoed}
+    values |= {} if answer.reason is None else {"reason": answer.reason}
     if not same:
         # so that nobody takes the last attempt's beginning for the time this message was sent
         values |= {"attempts": max(current.attempts, 2)}
@@ -221,7 +222,7 @@ def write_decisions(
             **({"in_doubt_at": None} if old is R.IN_DOUBT and new is not old else {}),
         }
         if old not in SENT and new in SENT | {R.READY}:
-            values |= {"reason": None, "error_code": None, "error_detail": None}
+            values = {"reason": None, "error_code": None, "error_detail": None, **values}
         groups[(1, old, new, tuple(sorted(values)))].append({**_key(row), **values})
         actual = values.get("actual_cost", row.actual_cost)
         if actual is not None and actual != row.actual_cost:

@@ -293,6 +293,8 @@ class Screener:
                 await self._services.pace.slow_down(verdict.retry_after or wait)
             if left:
                 await self._services.clock.sleep(wait)
+        if verdict.outcome is Outcome.THROTTLED:
+            raise Unreachable("preflight_throttled", tries=TRIES)
         raise Unreachable("preflight_no_answer", found=verdict.detail, tries=TRIES)
 
     async def _raise_if_halted(self, verdict: Verdict) -> None:

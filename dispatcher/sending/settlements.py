@@ -76,6 +76,7 @@ def accepted(row: Attempted, token: str, message: Message, started: datetime) ->
         echoed=message.recipient == row.recipient and message.message == row.text,
         parts=message.message_count,
         encoding=ENCODING_NUMBERS.get(message.encoding or ""),
+        reason=str(Reason.BLOCKLISTED_WITH_IT) if message.blocklisted else None,
     )
 
 

@@ -131,13 +131,20 @@ def test_another_accounts_answer_stops_before_the_next_request(stage: Any) -> No
 def test_blocklisted_in_the_very_first_answer_stops_that_account_by_its_name(stage: Any) -> None:
     campaign, other = stage.campaign(5), stage.campaign(1, account="somebody else")
     stage.gateway.answering = lambda sent: Verdict(
-        Outcome.HALT, stage.gateway.make("+39333", "x", blocklisted=True), 201, account_wide=True, unsure=True
+        Outcome.HALT,
+        stage.gateway.make(sent.request.recipient, sent.request.message, blocklisted=True),
+        201,
+        account_wide=True,
+        unsure=True,
     )
     stage.run(stage.lane(campaign).run())
     assert [(stop.account, stop.reason) for stop in stage.ledger.halts.in_force()] == [
         ("acme", "account_blocklisted")
     ]
     assert stage.state(other)[0] is C.SENDING
+    accepted = [row for row in stage.ledger.queries.report_rows(campaign) if row.state is R.ACCEPTED]
+    # they look like any other, and will hardly arrive
+    assert {row.reason for row in accepted} == {"blocklisted_with_it"}
 
 
 def test_a_campaign_that_learns_that_its_account_is_stopped_is_halted(stage: Any) -> None:
