@@ -16,6 +16,9 @@ from decimal import ROUND_CEILING, Decimal
 from hashlib import blake2b, file_digest
 from pathlib import Path
 
+import pyarrow as pa
+import pyarrow.compute as pc
+
 from dispatcher.campaign.plan import Objects, PlanChunk, Planner
 from dispatcher.campaign.price_book import UNKNOWN_CEILING
 from dispatcher.campaign.prices import PriceBook
@@ -197,14 +200,14 @@ def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
         chunk.country.tolist(),
         _texts(chunk.route),
         chunk.sender.tolist(),
-        chunk.text.tolist(),
+        _strings(chunk.text),
         [ENCODING_NUMBERS.get(encoding) for encoding in chunk.encoding.tolist()],
         chunk.parts.tolist(),
-        [None if cost is None else _estimate(cost) for cost in chunk.cost.tolist()],
+        _estimates(chunk.cost),
         _reserves(chunk, book),
         chunk.guard_key.tolist(),
         chunk.repairs.tolist(),
-        [phone[:PHONE_KEPT] for phone in chunk.phone.tolist()],
+        _strings(pc.utf8_slice_codeunits(chunk.phone, 0, PHONE_KEPT)),
         _instants(chunk, None if chunk.times is None else chunk.times.at),
         _details(chunk),
         _instants(chunk, None if chunk.times is None else chunk.times.until),
@@ -227,13 +230,23 @@ def _details(chunk: PlanChunk) -> list[str | None]:
     ]
 
 
+def _strings(texts: pa.Array) -> list[str | None]:
+    found: list[str | None] = texts.to_numpy(
+        zero_copy_only=False
+    ).tolist()  # twice as fast as Arrow's own tolist
+    return found
+
+
 def _texts(codes: Objects) -> list[str | None]:
-    return [None if code is None else str(code) for code in codes.tolist()]
+    """Few different values: each is made a plain string once."""
+    plain = {code: None if code is None else str(code) for code in set(codes.tolist())}
+    return [plain[code] for code in codes.tolist()]
 
 
-def _estimate(cost: Decimal) -> int:
-    """As the ledger stores it: price books have more decimals than money has in the ledger."""
-    return to_micros(rounded(cost))
+def _estimates(costs: Objects) -> list[int | None]:
+    """As the ledger stores them: price books have more decimals than money has in the ledger."""
+    known = {cost: None if cost is None else to_micros(rounded(cost)) for cost in set(costs.tolist())}
+    return [known[cost] for cost in costs.tolist()]
 
 
 def _reserves(chunk: PlanChunk, book: PriceBook) -> list[int]:

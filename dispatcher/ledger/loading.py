@@ -7,6 +7,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from datetime import datetime
 from decimal import Decimal
+from operator import itemgetter
 from typing import Any
 
 from sqlalchemy import Connection, delete, func, insert, select, update
@@ -22,6 +23,7 @@ from dispatcher.ledger.upsert import insert_into
 
 CHUNK = 2_000
 _STATE, _PARTS, _DUE_AT = (ROW_COLUMNS.index(name) for name in ("state", "parts", "due_at"))
+_STATE_AND_PARTS = itemgetter(_STATE, _PARTS)
 _STARTS = frozenset(int(state) for state in ROW_STARTS)
 
 
@@ -61,12 +63,13 @@ class Loading:
             self._load(campaign_id, batch[start : start + CHUNK])
 
     def _load(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
-        n = Counter(row[_STATE] for row in batch)
+        n: Counter[int] = Counter()
+        parts: Counter[int] = Counter()
+        for (state, of_row), count in Counter(map(_STATE_AND_PARTS, batch)).items():
+            n[state] += count
+            parts[state] += count * (of_row or 0)
         if not n.keys() <= _STARTS:
             raise ValueError(f"no row starts in state {sorted(n.keys() - _STARTS)}")
-        parts: Counter[int] = Counter()
-        for row in batch:
-            parts[row[_STATE]] += row[_PARTS] or 0
         of_campaign = campaign_counts.c.campaign_id == campaign_id
         with self._database.write() as connection:
             campaign = locked(connection, campaign_id)
