@@ -12,7 +12,6 @@ from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 from python_calamine import (
     CalamineError,
     CalamineWorkbook,
@@ -35,6 +34,7 @@ from dispatcher.errors import FileError
 
 Read = TypeVar("Read")
 Rows = Callable[[], Iterator[list[object]]]
+_FEW_ROWS = 64  # the heading is among the first
 Merged = Iterable[tuple[tuple[int, int], tuple[int, int]]]
 
 
@@ -55,14 +55,22 @@ class Worksheet:
 
     def complete_rows(self) -> Iterator[tuple[int, list[object]]]:
         """(row number, cells), error texts in place, also of rows with nothing but valueless formulas."""
-        overrides, number, width = self.marks.overrides, 0, 0
-        for number, row in enumerate(self.rows(), 1):
+        for first, block in self.blocks(_FEW_ROWS):
+            yield from enumerate(block, first)
+
+    def blocks(self, size: int, *, below: int = 0) -> Iterator[tuple[int, list[list[object]]]]:
+        """(number of the first row, rows) of :meth:`complete_rows` below a row, at most ``size`` rows at a time."""
+        rows, overrides, number, width = self.rows(), self.marks.overrides, 0, 0
+        for number, row in enumerate(itertools.islice(rows, below), 1):
             width = len(row)
-            if number in overrides:
-                self._replace(row, overrides[number])
-            yield number, row
-        for missing in range(number + 1, self.marks.last_marked + 1):
-            yield missing, [""] * width
+        while block := list(itertools.islice(rows, size)):
+            first, number, width = number + 1, number + len(block), len(block[-1])
+            for marked in overrides.keys() & set(range(first, number + 1)) if overrides else ():
+                self._replace(block[marked - first], overrides[marked])
+            yield first, block
+        for first in range(number + 1, self.marks.last_marked + 1, size):
+            last = min(first + size - 1, self.marks.last_marked)
+            yield first, [[""] * width for _ in range(first, last + 1)]
 
     def _replace(self, row: list[object], texts: dict[int, str]) -> None:
         for column, text in texts.items():
@@ -84,22 +92,27 @@ class WorkbookSource:
     def chunks(self) -> Iterator[SheetChunk]:
         """See :meth:`Sheet.chunks`."""
         self.stamp.check(self.path)
-        rows = itertools.dropwhile(lambda row: row[0] <= self.heading_row, self.worksheet.complete_rows())
-        while block := list(itertools.islice(rows, self.builder.chunk_rows)):
-            yield from self.builder.build(self._batch(block))
+        for first, block in self.worksheet.blocks(self.builder.chunk_rows, below=self.heading_row):
+            yield from self.builder.build(self._batch(first, block))
         self.stamp.check(self.path)
 
-    def _batch(self, block: Sequence[tuple[int, list[object]]]) -> Batch:
-        numbers = np.array([number for number, _ in block], np.int64)
-        cells = dict(enumerate(zip(*(row for _, row in block), strict=True), self.worksheet.left))
-        columns = {position: _render_column(values, self.locale) for position, values in cells.items()}
-        dated = {position: _dates(values) for position, values in cells.items() if _has_dates(values)}
+    def _batch(self, first: int, block: Sequence[list[object]]) -> Batch:
+        numbers = np.arange(first, first + len(block), dtype=np.int64)
+        cells = dict(enumerate(zip(*block, strict=True), self.worksheet.left))
+        kinds = {position: set(map(type, values)) for position, values in cells.items()}
+        columns = {
+            position: text_column(values if kinds[position] == {str} else _rendered(values, self.locale))
+            for position, values in cells.items()
+        }
+        dated = {position: _dates(cells[position]) for position in cells if _has_dates(kinds[position])}
         marks = self.worksheet.marks
         hidden = np.zeros(len(block), np.int8)
         if marks.hidden:
-            hidden[:] = [marks.hidden.get(number, 0) for number, _ in block]
+            hidden[:] = [marks.hidden.get(number, 0) for number in numbers.tolist()]
         valueless = (
-            frozenset((number, column) for number, _ in block for column in marks.valueless.get(number, ()))
+            frozenset(
+                (number, column) for number in numbers.tolist() for column in marks.valueless.get(number, ())
+            )
             if marks.valueless
             else frozenset()
         )
@@ -231,13 +244,13 @@ def _without_covered(rows: Rows, merged: Merged, left: int) -> Rows:
     return uncovered
 
 
-def _has_dates(values: Sequence[object]) -> bool:
-    return any(issubclass(kind, dt.date) for kind in set(map(type, values)))
+def _has_dates(kinds: Iterable[type]) -> bool:
+    return any(issubclass(kind, dt.date) for kind in kinds)
 
 
 def _dates(values: Sequence[object]) -> npt.NDArray[np.bool_]:
     return np.array([isinstance(value, dt.date) for value in values], np.bool_)
 
 
-def _render_column(values: Sequence[object], locale: Locale) -> pa.Array:
-    return text_column([value if type(value) is str else render(value, locale) for value in values])
+def _rendered(values: Sequence[object], locale: Locale) -> list[str]:
+    return [value if type(value) is str else render(value, locale) for value in values]

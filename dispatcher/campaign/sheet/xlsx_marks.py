@@ -23,7 +23,7 @@ from dispatcher.campaign.sheet.marks import Marks
 _ROOT = re.compile(rb"<(?:(\w+):)?worksheet\b")
 _ATTRIBUTE = re.compile(rb'\s(r|t|hidden)\s*=\s*["\']([^"\']*)["\']')
 # beyond column Z or row 999,999: within, the grid is small whatever the references say
-_FAR_OUT = re.compile(rb'\sr=["\'](?:[A-Z]{2,}|[A-Z][0-9]{7,})')
+_FAR_OUT = re.compile(rb'r=["\'](?:[A-Z]{2}|[A-Z][0-9]{7})')
 _FILLED = re.compile(rb'\sr=["\']([A-Z]+)([0-9]+)["\'][^>/]*><[^/]')
 _REFERENCE = re.compile(r"\$?[A-Z]+\$?(\d+):\$?[A-Z]+\$?(\d+)")
 _LAST_OF_ONE_LETTER = 25
@@ -96,6 +96,8 @@ class _Scan:
         marks = self.marks
         careful = b't="e"' in data or patterns.formula in data or b"t='e'" in data
         self.far_out = self.far_out or _FAR_OUT.search(data) is not None
+        if not careful and b"hidden" not in data and self._plain_rows(data, patterns):
+            return
         starts = list(patterns.row.finditer(data))
         for index, found in enumerate(starts):
             attributes = _attributes(found.group(1))
@@ -109,6 +111,22 @@ class _Scan:
                 if careful:
                     self._cells(data[found.end() : end], patterns)
         marks.rows = marks.rows or bool(starts)
+
+    def _plain_rows(self, data: bytes, patterns: _Patterns) -> bool:
+        """Take in rows of which only the last number counts; False for rows that have to be read one by one."""
+        numbers = [int(number) for number in patterns.numbered_row.findall(data)]
+        if len(numbers) != data.count(patterns.row_start) or numbers != sorted(numbers) or not numbers:
+            return False
+        end = len(data)
+        for number in reversed(numbers):
+            start = data.rfind(patterns.row_start, 0, end)
+            if any(data.find(content, start, end) >= 0 for content in patterns.content):
+                self.marks.last_row = max(self.marks.last_row, number)
+                break
+            end = start
+        self._row = numbers[-1]
+        self.marks.rows = True
+        return True
 
     def _cells(self, row: bytes, patterns: _Patterns) -> None:
         column = -1
@@ -138,6 +156,7 @@ class _Patterns:
         self.content = (b"<" + p + b"v", b"<" + p + b"is", b"<" + p + b"f")
         self.formula = b"<" + p + b"f"
         self.row = re.compile(b"<" + p + rb"row\b([^>]*)>")
+        self.numbered_row = re.compile(b"<" + p + rb'row r="([0-9]+)"')
         self.cell = re.compile(b"<" + p + rb"c\b([^>]*?)(?:/>|>(.*?)</" + p + rb"c\s*>)", re.DOTALL)
         self.value = re.compile(b"<" + p + rb"v\b[^>]*>([^<]*)<")
         self.auto_filter = re.compile(b"<" + p + rb'autoFilter\b[^>]*\sref="([^"]*)"')
