@@ -22,6 +22,7 @@ PATIENCE = 12  # times as long as a whole file settles, and LEAST_PATIENCE at le
 LEAST_PATIENCE = 60.0
 _BLOCK = 1 << 20
 _OLE = bytes.fromhex("d0cf11e0a1b11ae1")  # an old workbook: its end cannot be told
+_LISTS = (".csv", ".tsv", ".txt")
 _MOST_UNPACKED = 1 << 30  # bytes; a bomb is for the reader to refuse, not to be unpacked here
 _DAMAGE = (zipfile.BadZipFile, zlib.error, EOFError, NotImplementedError, RuntimeError, KeyError, ValueError)
 
@@ -145,11 +146,13 @@ def _zip_content(path: Path) -> Content:
 def _text_content(path: Path) -> Content:
     """A tail of zeros is space that a copy has set aside; an odd number of quotes is one that has not closed.
 
-    Both are told of any other kind of file as well, which only means that it is given more time.
+    Both are told of any other kind of file as well, which only means that it is given more time.  So is a list whose last
+    line has no end: some programs write none, but half a line is half a text.
     """
     quotes, last = 0, b""
     with path.open("rb") as file:
         while block := file.read(_BLOCK):
             quotes += block.count(b'"')
             last = block[-2:]
-    return Content.BROKEN_OFF if quotes % 2 or last == b"\0\0" else Content.WHOLE
+    unended = path.suffix.lower() in _LISTS and not (b"\n" in last or b"\r" in last)
+    return Content.BROKEN_OFF if quotes % 2 or last == b"\0\0" or unended else Content.WHOLE

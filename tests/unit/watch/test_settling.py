@@ -160,3 +160,21 @@ def test_what_unpacks_to_far_too_much_is_left_to_the_reader(tmp_path: Path) -> N
                 for _ in range(400):
                     part.write(b"\0" * (1 << 20))
     assert content_of(bomb) is Content.WHOLE
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "whole"),
+    [
+        ("a.csv", "phone,text\n+393123400001,Ciao An", False),
+        ("a.txt", "phone\ttext\r\n+393123400001\tCiao Anna\r\n", True),
+        ("a.csv", "phone,text\r+393123400001,Ciao Anna\r", True),
+        ("a.pdf", "%PDF-1.7 scan", True),
+    ],
+)
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-16-le", "utf-16-be"])
+def test_half_a_line_is_half_a_text(
+    tmp_path: Path, name: str, content: str, whole: bool, encoding: str
+) -> None:
+    path = tmp_path / name
+    path.write_bytes(content.encode(encoding))
+    assert content_of(path) is (Content.WHOLE if whole else Content.BROKEN_OFF)
