@@ -83,6 +83,7 @@ class Settings(BaseSettings):
     wallet: Decimal | None = Field(None, ge=0)
     timezone: str = "Europe/Rome"
     windows: str = ""
+    holidays: str = ""
     cap: str | None = None
     otp_per_number: str = "5 per 1h, 10 per 1d"
     otp_per_prefix: str = "30 per 10m"

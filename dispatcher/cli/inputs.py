@@ -107,6 +107,7 @@ def timing_options(flags: TimingFlags, settings: Settings) -> list[TimingOptions
         useful_for=flags.useful_for,
         windows=marketing_windows(settings.windows).text if flags.marketing else None,
         cap=settings.cap,
+        holidays=settings.holidays or None,
     )
     if not flags.remind_before:
         return [checked(options)]

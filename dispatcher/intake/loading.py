@@ -61,7 +61,9 @@ def identify(request: PlanRequest) -> FileIdentity:
         raise FileError("sheet_not_readable", file=str(request.file), found=type(error).__name__) from error
     options = asdict(request.options)
     timing = request.options.timing
-    if timing is None or timing == TimingOptions(timing.zone):  # as it was before there were times
+    if timing is None or timing == TimingOptions(
+        timing.zone, holidays=timing.holidays
+    ):  # as it was before there were times
         del options["timing"]
     decisions = {
         "sheet": request.sheet,

@@ -9,6 +9,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from dispatcher.campaign.timing.caps import Cap
+from dispatcher.campaign.timing.days_off import holidays_of
 from dispatcher.campaign.timing.openings import Openings
 from dispatcher.campaign.timing.options import kept_cap, kept_windows
 from dispatcher.ledger import ClaimedRow
@@ -31,5 +32,7 @@ class Rules:
 def rules_of(options: Mapping[str, Any]) -> Rules:
     """From a campaign's options in the ledger."""
     found = kept_windows(options)
-    windows = None if found is None else Openings(found[0], ZoneInfo(found[1]))
+    if found is None:
+        return Rules(None, kept_cap(options))
+    windows = Openings(found[0], ZoneInfo(found[1]), holidays_of(options.get("holidays")))
     return Rules(windows, kept_cap(options))

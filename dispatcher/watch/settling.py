@@ -146,8 +146,8 @@ def _zip_content(path: Path) -> Content:
 def _text_content(path: Path) -> Content:
     """A tail of zeros is space that a copy has set aside; an odd number of quotes is one that has not closed.
 
-    Both are told of any other kind of file as well, which only means that it is given more time.  So is a list whose last
-    line has no end: some programs write none, but half a line is half a text.
+    Both are told of any other kind of file as well, which only means that it is given more time.  So is a list whose
+    last line has no end: some programs write none, but half a line is half a text.
     """
     quotes, last = 0, b""
     with path.open("rb") as file:

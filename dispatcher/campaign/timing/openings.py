@@ -7,16 +7,15 @@ by all of them: in Spain from 9:00 on the Canary Islands (10:00 in Madrid) until
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable, Iterator, Sequence
-from functools import lru_cache
+from collections.abc import Iterator, Sequence
 from itertools import pairwise
 from zoneinfo import ZoneInfo
 
 from dispatcher.campaign.timing.clocks import clocks_of, to_utc
+from dispatcher.campaign.timing.days_off import IsHoliday, public_holiday
 from dispatcher.campaign.timing.windows import Window, Windows
 
 Interval = tuple[dt.datetime, dt.datetime]
-IsHoliday = Callable[[str, dt.date], bool]
 
 _AHEAD = 35  # days: no row of holidays is longer, and no pause that is planned either
 _DAY = dt.timedelta(days=1)
@@ -101,18 +100,3 @@ def intersection(some: Sequence[Interval], others: Sequence[Interval]) -> list[I
         return any(opens <= begin and end <= closes for opens, closes in intervals)
 
     return joined(iter([(a, b) for a, b in pairwise(edges) if covers(some, a, b) and covers(others, a, b)]))
-
-
-def public_holiday(country: str, day: dt.date) -> bool:
-    """Whether the day is a public holiday in the whole country; False for countries that nobody has listed."""
-    return day in _holidays_of(country, day.year)
-
-
-@lru_cache(maxsize=256)
-def _holidays_of(country: str, year: int) -> frozenset[dt.date]:
-    import holidays  # its tables cost time that only campaigns with windows have to spend
-
-    try:
-        return frozenset(holidays.country_holidays(country, years=year))
-    except NotImplementedError:
-        return frozenset()

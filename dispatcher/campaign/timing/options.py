@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from dispatcher.campaign.timing.caps import Cap, parse_cap
+from dispatcher.campaign.timing.days_off import parse_regions
 from dispatcher.campaign.timing.spans import Span, parse_span
 from dispatcher.campaign.timing.windows import Windows, read_back
 from dispatcher.errors import UsageError
@@ -35,12 +36,16 @@ class TimingOptions:
     useful_for: str | None = None
     windows: str | None = None
     cap: str | None = None
+    holidays: str | None = None
 
     @property
     def is_plain(self) -> bool:
         """Nothing was asked for: only a column called ``send_at`` can give rows a time."""
         return self == TimingOptions(
-            self.zone, recipient_time=self.recipient_time, useful_for=self.useful_for
+            self.zone,
+            recipient_time=self.recipient_time,
+            useful_for=self.useful_for,
+            holidays=self.holidays,
         )
 
     @property
@@ -76,7 +81,7 @@ def checked(options: TimingOptions) -> TimingOptions:
     """
     for span in (options.offset, options.next_offset, options.useful_span):
         del span  # parsing is the check
-    _ = options.parsed_windows, options.parsed_cap
+    _ = options.parsed_windows, options.parsed_cap, parse_regions(options.holidays)
     if options.is_reminder and (options.send_at or options.send_at_column):
         raise UsageError("usage_contradiction", found="--remind-before, --send-at")
     if options.is_reminder and options.date_column is None:
@@ -116,6 +121,7 @@ def kept(options: TimingOptions | None) -> dict[str, Any]:
     found = {
         "timezone": options.zone,
         "windows": options.windows,
+        "holidays": options.holidays if options.windows else None,
         "cap": options.cap,
         "remind_before": options.remind_before,
     }

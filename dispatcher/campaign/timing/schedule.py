@@ -16,11 +16,13 @@ import pandas as pd
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet import Sheet, SheetChunk
+from dispatcher.campaign.timing.days_off import holidays_of
 from dispatcher.campaign.timing.due import DueColumn, DueReader, ReadExample
 from dispatcher.campaign.timing.headings import find_heading, send_at_heading
 from dispatcher.campaign.timing.openings import Openings
 from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.campaign.timing.reminding import ReminderKeys, digest
+from dispatcher.campaign.timing.windows import Windows
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import UsageError
 
@@ -44,6 +46,10 @@ class Times:
 
     at: Objects
     until: Objects
+
+
+def _openings(windows: Windows, options: TimingOptions) -> Openings:
+    return Openings(windows, ZoneInfo(options.zone), holidays_of(options.holidays))
 
 
 class Schedule:
@@ -74,7 +80,7 @@ class Schedule:
         if fixed.at is not None and fixed.until is not None and fixed.until < now:
             raise UsageError("timing_send_at_past", found=options.send_at)
         windows = options.parsed_windows
-        self.openings = None if windows is None else Openings(windows, ZoneInfo(options.zone))
+        self.openings = None if windows is None else _openings(windows, options)
         self._cap = options.parsed_cap
         self._keys = ReminderKeys(options.remind_before or "")
         self._planned: dict[str, list[dt.datetime]] = defaultdict(list)

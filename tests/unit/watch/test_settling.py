@@ -95,7 +95,7 @@ def broken(content: bytes) -> Callable[[Folder], object]:
         pytest.param(broken(workbook().replace(b"xxx", b"\0\0\0", 1)), 60, id="a workbook with a hole"),
         pytest.param(broken(CSV + b'+393123400002,"Hello'), 60, id="a CSV within a quote"),
         pytest.param(broken(CSV + b"\0" * 4096), 60, id="space set aside for a CSV"),
-        pytest.param(broken(CSV[:-1]), 5, id="a CSV without a last line end"),
+        pytest.param(broken(CSV[:-1]), 5, id="text without a last line end, not called a list"),
         pytest.param(broken("phone,text\r\n".encode("utf-16")), 5, id="a CSV in UTF-16"),
         pytest.param(broken(b"%PDF-1.7"), 5, id="no spreadsheet at all"),
         pytest.param(broken(bytes.fromhex("d0cf11e0a1b11ae1") + b"\0" * 600), 5, id="an old workbook"),

@@ -10,10 +10,13 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.campaign.timing.caps import Cap, parse_cap
+from dispatcher.campaign.timing.days_off import holidays_of, public_holiday
 from dispatcher.campaign.timing.forecast import CountryForecast, forecast
-from dispatcher.campaign.timing.openings import Openings, intersection, joined, public_holiday
+from dispatcher.campaign.timing.openings import Openings, intersection, joined
+from dispatcher.campaign.timing.options import TimingOptions, checked, kept
 from dispatcher.campaign.timing.windows import marketing_windows, parse_windows, read_back
 from dispatcher.errors import UsageError
+from dispatcher.sending.windows import rules_of
 
 ROME, MADRID, CANARY = (ZoneInfo(name) for name in ("Europe/Rome", "Europe/Madrid", "Atlantic/Canary"))
 MINUTE = dt.timedelta(minutes=1)
@@ -206,3 +209,37 @@ def test_the_forecast_without_windows_is_the_limit_and_the_due_times() -> None:
     now, nine = at("2026-11-28T08:00"), at("2026-11-28T09:00")
     found = forecast({("IT", None): 10, ("IT", nine): 20}, now, 2.0, None)
     assert found == [CountryForecast("IT", 30, nine + dt.timedelta(seconds=10), 20, nine)]
+
+
+@pytest.mark.parametrize(
+    ("text", "country", "day", "off"),
+    [
+        (None, "ES", dt.date(2027, 5, 3), False),  # 2 May, a Sunday, is Madrid's day
+        (None, "ES", dt.date(2028, 5, 2), False),
+        ("ES-MD", "ES", dt.date(2028, 5, 2), True),
+        ("es-cn; ES-MD", "ES", dt.date(2028, 5, 2), True),
+        ("ES-CN", "ES", dt.date(2028, 5, 2), False),
+        ("ES-CN", "ES", dt.date(2028, 5, 30), True),
+        ("ES-MD", "ES", dt.date(2028, 12, 25), True),
+        ("ES-MD", "IT", dt.date(2028, 5, 2), False),
+        ("ES-MD", "ZZ", dt.date(2028, 5, 2), False),
+    ],
+)
+def test_holidays_of_regions_that_were_named(text: str | None, country: str, day: dt.date, off: bool) -> None:
+    assert holidays_of(text)(country, day) is off
+
+
+@pytest.mark.parametrize("text", ["ES-XX", "Madrid", "IT", "ZZ-A", "ES MD"])
+def test_a_region_that_nobody_knows_is_an_error(text: str) -> None:
+    with pytest.raises(UsageError) as caught:
+        checked(TimingOptions("Europe/Rome", holidays=text))
+    assert caught.value.code == "timing_holidays"
+
+
+def test_the_holidays_of_regions_are_kept_with_the_windows() -> None:
+    with_windows = TimingOptions("Europe/Rome", windows="ES 09:00-21:00", holidays="ES-MD")
+    rules = rules_of(kept(with_windows))
+    assert rules.windows is not None
+    noon = dt.datetime(2028, 5, 2, 10, tzinfo=dt.UTC)
+    assert rules.windows.next("ES", noon, noon) == dt.datetime(2028, 5, 3, 8, tzinfo=dt.UTC)
+    assert TimingOptions("Europe/Rome", holidays="ES-MD").is_plain
