@@ -46,6 +46,7 @@ class Application:
         self.settings = configuration.settings
         self.wording = wording
         self._stack = ExitStack()
+        self._desk: AccountDesk | None = None
         check_pairing(self.settings.broker, self.settings.ledger)
 
     def __enter__(self) -> Application:
@@ -143,7 +144,9 @@ class Application:
         """Whom to ask about the account behind the chosen gateway; None where its credentials are not set."""
         from dispatcher.accounts import open_desk
 
-        return open_desk(self, self._stack)
+        if self._desk is None:  # the embedded simulator's is opened once
+            self._desk = open_desk(self, self._stack)
+        return self._desk
 
     def house(self, funds: Funds) -> House:
         """Everything a launch works with."""

@@ -19,6 +19,7 @@ from dispatcher.intake.house import House
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.line import Line
 from dispatcher.report.write import ReportWritten
+from dispatcher.retiring import retiring
 from dispatcher.settings import Target, choose_target
 from jobs.metrics import MeteredPace, MeteredSms, Metrics
 from jobs.queue import embedded_queue, redis_queue
@@ -97,6 +98,7 @@ def house_on(
         write_report=write_report,
         forbidden=forbidden,
         ask_funds=logged_purse(application),
+        account=application.account,
         has_workers=has_workers if application.distributed else None,
     )
 
@@ -144,6 +146,7 @@ def worker_on(
         gone=line.owners.is_gone,
         forbid_file=None if forbid_file is None else forbid_file.absolute(),
     )
+    stack.enter_context(retiring(application, ledger, target.name))
     parts, gateway = line.open()
     stack.callback(parts.ledger.close)
     metrics = Metrics()

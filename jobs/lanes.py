@@ -9,15 +9,18 @@ from __future__ import annotations
 import asyncio
 import logging
 from collections.abc import Callable
+from dataclasses import replace
 from datetime import timedelta
 
 from dispatcher.errors import DispatcherError
 from dispatcher.ledger import CampaignView
+from dispatcher.ledger.own_tokens import OwnToken
 from dispatcher.sending.books import CampaignFacts
 from dispatcher.sending.dispatch import Lane, LaneEnd, LaneLimits
 from dispatcher.sending.guards import Brake, Breaker
 from dispatcher.sending.precedence import Precedence
 from dispatcher.sending.services import Services
+from dispatcher.sending.stops import Stop
 from dispatcher.sending.windows import rules_of
 
 Place = tuple[int, int]  # campaign, lane
@@ -116,14 +119,28 @@ class Lanes:
         campaign = await self._services.ledger(self._services.ledger.ledger.queries.campaign, campaign_id)
         if campaign.gateway != self._gateway:
             return None
+        own = await self._services.ledger(self._services.ledger.ledger.own_tokens.of, campaign_id)
+        services = await self._with_own_token(own)
+        if services is None:
+            return None
         # one breaker a campaign for the life of the process: a run of refusals does not begin anew with a lane
-        breaker = self._breakers.setdefault(campaign_id, Breaker())
+        breaker = self._breakers.setdefault(campaign_id, Breaker(own_token=own is not None))
         if self._brake.pulled and not any(lane.owes_account_stop for lane in self._lanes.values()):
             # the stop is in the ledger, which gives no rows until a person has looked at it
             self._brake = Brake()
         facts = self._facts(campaign)
         precedence = self._precedences.setdefault(campaign_id, Precedence(self._services, campaign_id))
-        return Lane(self._services, facts, self._stopping, self._limits, breaker, self._brake, precedence)
+        return Lane(services, facts, self._stopping, self._limits, breaker, self._brake, precedence)
+
+    async def _with_own_token(self, own: OwnToken | None) -> Services | None:
+        """None where the campaign may send with a token of its own only, and has none."""
+        if own is None:
+            return self._services
+        if own.token is None:
+            ledger, now = self._services.ledger, self._services.clock.now()
+            await ledger(ledger.ledger.campaigns.hold, own.campaign_id, str(Stop.TOKEN_GONE), now)
+            return None
+        return replace(self._services, gateway=self._services.gateway.with_token(own.token))
 
     def _facts(self, campaign: CampaignView) -> CampaignFacts:
         ledger_id = self._services.ledger.ledger.id

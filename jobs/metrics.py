@@ -10,6 +10,7 @@ from contextlib import AbstractContextManager, contextmanager
 from time import perf_counter
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, start_http_server
+from pydantic import SecretStr
 
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
@@ -117,6 +118,10 @@ class MeteredSms:
     def __init__(self, gateway: Sms, metrics: Metrics) -> None:
         self._gateway = gateway
         self._metrics = metrics
+
+    def with_token(self, token: SecretStr) -> MeteredSms:
+        """See :class:`Sms`."""
+        return MeteredSms(self._gateway.with_token(token), self._metrics)
 
     async def send(self, route: Route, request: SendRequest) -> Verdict:
         """See :class:`Sms`."""

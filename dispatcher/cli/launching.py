@@ -15,6 +15,7 @@ from dispatcher.cli.campaign_view import campaign_values, show_landing
 from dispatcher.cli.exits import Exit, exit_code
 from dispatcher.cli.inputs import FileFlags, duration, funds
 from dispatcher.cli.output import Output
+from dispatcher.cli.own_token_view import own_token_values, see_own_token, show_own_token
 from dispatcher.cli.signals import ended_like_ctrl_c
 from dispatcher.cli.standing_view import standing_values
 from dispatcher.cli.terminal import Terminal, Times
@@ -144,16 +145,19 @@ def _launch(
             require_sender(house, application.now())
         landings = start(house, terminal)
         standing = [standing_values(house.ledger, landing.campaign) for landing in landings]
+        seen = [see_own_token(house, landing) for landing in landings]
     terminal.close()
     shown = []
-    for landing, waits in zip(landings, standing, strict=True):
+    for landing, waits, token in zip(landings, standing, seen, strict=True):
         show_landing(output, landing, waits["max_cost_needed"])
+        show_own_token(output, token)
         if ways.detach and landing.campaign.state in UNDER_WAY:
             output.tell("run.detached", campaign=landing.campaign.id)
         values = campaign_values(landing.campaign, landing.counts)
         if landing.discarded:  # a number that no command knows any more
             values["campaign"] = None
         values |= {"report": _path(landing), "seconds": landing.seconds, **waits}
+        values["capped_token"] = own_token_values(token)
         shown.append({**values, **terminal.details(landing)})
     first = shown[0]
     output.result(first if len(shown) == 1 else {**first, "reminders": shown})

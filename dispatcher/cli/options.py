@@ -87,6 +87,13 @@ Wallet = Annotated[str | None, typer.Option("--wallet", help="Credit in the wall
 Prices = Annotated[
     Path | None, typer.Option("--prices", help="Your price book (TOML), see samples/prices.toml.")
 ]
+CappedToken = Annotated[
+    bool,
+    typer.Option(
+        "--capped-token",
+        help="Send with a token of the campaign's own, which the provider limits to the approved cost and rows.",
+    ),
+]
 AskAccount = Annotated[
     bool,
     typer.Option(

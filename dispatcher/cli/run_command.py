@@ -23,6 +23,7 @@ def run(
     yes: o.Yes = False,
     preflight: o.PreflightMode = "auto",
     max_cost: o.MaxCost = None,
+    capped_token: o.CappedToken = False,
     priority: o.PriorityName = None,
     phone_column: o.PhoneColumn = None,
     message_column: o.MessageColumn = None,
@@ -119,6 +120,7 @@ def run(
             dry_run=dry_run,
             max_cost=configuration.settings.max_cost,
             report_dir=report_dir,
+            capped_token=capped_token,
             priority=chosen_priority(priority),
         )
         for plan in plan_requests(flags, configuration.settings)

@@ -7,6 +7,7 @@ the caller's.
 from __future__ import annotations
 
 from collections.abc import Callable
+from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -95,15 +96,25 @@ class Gateway:
             proxy=config.proxy,
             ca_file=config.ca_file,
         )
+        self._user_agent = config.user_agent
+        self._use(config.token)
+
+    def _use(self, token: SecretStr) -> None:
         self._headers = httpx.Headers(
             {
-                "Authorization": f"Bearer {_checked_token(config.token)}",
-                "User-Agent": config.user_agent,
+                "Authorization": f"Bearer {_checked_token(token)}",
+                "User-Agent": self._user_agent,
                 "Accept": "application/json",
                 "Accept-Encoding": "identity",
             }
         )
         self._json_headers = httpx.Headers({**self._headers, "Content-Type": "application/json"})
+
+    def with_token(self, token: SecretStr) -> Gateway:
+        """The same connections under another token; closing this one closes them for both."""
+        other = copy(self)
+        other._use(token)
+        return other
 
     async def send(self, route: Route, request: SendRequest) -> Verdict:
         """Queue one message, or only check and price it when ``request.options.dry_run`` is set.

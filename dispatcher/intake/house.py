@@ -4,18 +4,19 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AbstractContextManager
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
-from typing import Protocol
+from typing import Protocol, TypeVar
 
 from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill, Funds, PriceBook
 from dispatcher.errors import DispatcherError
+from dispatcher.gateway.account import Account
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.report.write import ReportWritten
@@ -24,6 +25,14 @@ from dispatcher.sending.owners import Owners
 from dispatcher.sending.preflight import PreflightResult
 from dispatcher.sending.reconcile import Outlook, Reconciler
 from dispatcher.sending.services import Clock, Services
+
+R = TypeVar("R")
+
+
+class AccountAsker(Protocol):
+    """Whom to ask about the account behind the gateway.  Raises Unreachable or Halted."""
+
+    def ask(self, question: Callable[[Account], Awaitable[R]]) -> R: ...
 
 
 class Sender(Protocol):
@@ -66,6 +75,7 @@ class House:
     ask_funds: Callable[[Funds, str], Funds] | None = (
         None  # adds what the account says, for prices in a currency
     )
+    account: Callable[[], AccountAsker | None] | None = None  # None of it: its credentials are not set
     has_workers: Callable[[], bool] | None = None  # whether anybody sends; None where this process does
 
 

@@ -33,6 +33,7 @@ from dispatcher.intake.delivered import wait_for_delivery
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import Approval, House, OtherTexts, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
+from dispatcher.intake.own_token import arm, disarmed, required_desk
 from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
@@ -90,6 +91,8 @@ class Launch:
         Goes on with a campaign of the same file that was interrupted.  Raises FileError, UsageError, Halted (the answer
         was no) or Unreachable; what was reached until then is in the ledger.
         """
+        if request.capped_token:
+            required_desk(self._house)
         file_kind(request.plan.file)  # what is no spreadsheet is told apart before its bytes are
         identity = identify(request.plan)
         if request.dry_run:
@@ -102,6 +105,8 @@ class Launch:
             campaign = bring_in(self._house, self._watcher, request, identity, self._begun)
         else:
             campaign = self._pick_up(campaign, request)
+        if request.capped_token:
+            self._ledger.own_tokens.want(campaign.id, self._house.clock.now())
         return self._go_on(campaign, request.preflight, request.report_dir, without_refused=False)
 
     def follow_to_the_end(self, campaign_id: int, report_dir: Path | None, beside: Sequence[int]) -> Landing:
@@ -277,6 +282,7 @@ class Launch:
         if after_canary:
             dismiss_canary(self._house, campaign.id)
         prepare_canary(self._house, campaign, self._canary)
+        arm(self._house, campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
         self._supersede(campaign)
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
@@ -336,6 +342,8 @@ class Launch:
         self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]
     ) -> Landing:
         campaign = self._ledger.queries.campaign(campaign_id)
+        if not disarmed(self._house):
+            self._watcher.warn("token_not_deleted")
         left = self._detached and campaign.state in UNDER_WAY
         if self._wait_delivery is not None and campaign.state is C.FINISHED and not interrupted:
             wait_for_delivery(self._house, self._watcher, campaign_id, self._wait_delivery)

@@ -27,6 +27,7 @@ class LaunchRequest:
     max_cost: Decimal | None = None
     report_dir: Path | None = None
     priority: Priority | None = None  # None: normal, or what the campaign has already
+    capped_token: bool = False  # it sends with a token of its own, which the provider limits
     watched: str | None = None  # the watched folder it came from, by its id
     called: str | None = None  # by what its list is known again where the path of the file does not say it
 

@@ -32,6 +32,7 @@ from dispatcher.ledger.loading import Loading
 from dispatcher.ledger.memory import Memory
 from dispatcher.ledger.migrations import migrate, version_of
 from dispatcher.ledger.optouts import OptOuts
+from dispatcher.ledger.own_tokens import OwnTokens
 from dispatcher.ledger.processes import Processes
 from dispatcher.ledger.queries import Queries
 from dispatcher.ledger.rows import Rows
@@ -80,6 +81,7 @@ class Ledger:
         self.watched = Watched(database)
         self.versions = Versions(database)
         self.unsent = Unsent(database)
+        self.own_tokens = OwnTokens(database)
 
     @classmethod
     def open(cls, url: str, *, create: bool = False, busy_seconds: float = BUSY_SECONDS) -> Self:

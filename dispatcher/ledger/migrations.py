@@ -107,6 +107,16 @@ CREATE TABLE codes_sent (
 )"""
 
 
+_OWN_TOKENS_6 = """
+CREATE TABLE campaign_tokens (
+    campaign_id INTEGER NOT NULL PRIMARY KEY REFERENCES campaigns (id) ON DELETE CASCADE, token TEXT,
+    spent_before BIGINT, wallet_amount BIGINT, total_requests INTEGER, expires_at BIGINT, wanted_at BIGINT NOT NULL,
+    gone_at BIGINT,
+    CONSTRAINT token_made CHECK (token IS NULL OR (wallet_amount IS NOT NULL AND total_requests IS NOT NULL
+        AND expires_at IS NOT NULL AND gone_at IS NULL))
+)"""
+
+
 def _version_6(connection: Connection) -> None:
     # what became of messages: reports that match no row yet, prices seen, codes sent (to keep to their limits)
     server = connection.dialect.name == "postgresql"
@@ -127,6 +137,8 @@ def _version_6(connection: Connection) -> None:
     # the rows that go first and alone (JSON list of row numbers), and since when a campaign's texts are gone
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN canary TEXT"))
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN purged_at BIGINT"))
+    # campaigns that send with a token of their own, and its secret as long as it is needed
+    connection.execute(text(_OWN_TOKENS_6))
     # through which gateway a process sends: rows are left to those of their own only
     connection.execute(text("ALTER TABLE processes ADD COLUMN gateway TEXT"))
     create_key(connection)

@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import logging
 from collections import deque
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Protocol
 
@@ -25,6 +25,7 @@ REFUSALS_IN_A_ROW = 20
 REFUSALS_OF_LAST = (20, 200)  # more than 20 (10 %) of the last 200
 DOUBTS_BEFORE_REST = 3
 STRANGERS_IN_A_ROW = 3  # answers that are not the gateway's at all: the next one will be the same
+SHUT_OUT_AFTER = 90.0  # seconds of nothing but 429, where a token's own limit may be what it means
 RESTS = (1.0, 2.0, 4.0, 8.0, 16.0, 32.0)  # seconds; after the last one the campaign is held
 
 
@@ -55,6 +56,11 @@ class Halt:
 
 
 _HALTS = {401: Stop.UNAUTHORIZED, 402: Stop.PAYMENT, 403: Stop.FORBIDDEN}
+_OWN_TOKEN_HALTS = {
+    Stop.UNAUTHORIZED: Stop.TOKEN_GONE,
+    Stop.PAYMENT: Stop.TOKEN_CAP,
+    Stop.FORBIDDEN: Stop.TOKEN_CAP,
+}
 
 
 @dataclass
@@ -65,6 +71,9 @@ class Breaker:
     """
 
     rest_until: float = 0.0
+    own_token: bool = False
+    """The campaign sends with a token of its own, whose limits answer like an empty wallet, or like a busy gateway."""
+    _throttled_since: float | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=REFUSALS_OF_LAST[1]))
     _refused: int = 0
     _doubts: int = 0
@@ -82,8 +91,11 @@ class Breaker:
         ``now`` and ``started`` (when the request began; None is now) are monotonic.
         """
         if verdict.outcome is Outcome.HALT:
-            return self._trip(halt_of(verdict))
+            halt = halt_of(verdict)
+            return self._trip(replace(halt, stop=self._own(halt.stop)))
         self._count(verdict)
+        if self._is_shut_out(verdict, now):
+            return self._trip(Halt(Stop.TOKEN_CAP))
         if self._refused >= REFUSALS_IN_A_ROW or self._over_share():
             return self._trip(Halt(Stop.REFUSALS))
         if self._strangers >= STRANGERS_IN_A_ROW:
@@ -105,6 +117,19 @@ class Breaker:
         self._doubts += verdict.outcome is Outcome.IN_DOUBT
         self._strangers = self._strangers + 1 if verdict.stranger else 0
 
+    def _own(self, stop: Stop) -> Stop:
+        return _OWN_TOKEN_HALTS.get(stop, stop) if self.own_token else stop
+
+    def _is_shut_out(self, verdict: Verdict, now: float) -> bool:
+        """Whether the token's limit, not the gateway's, is what throttles: nothing else has come back for so long."""
+        if verdict.outcome is not Outcome.THROTTLED:
+            if verdict.outcome is not Outcome.NOT_SENT:
+                self._throttled_since = None
+            return False
+        if self._throttled_since is None:
+            self._throttled_since = now
+        return self.own_token and now - self._throttled_since >= SHUT_OUT_AFTER
+
     def _rest(self, stop: Stop, now: float, started: float) -> Halt | None:
         """Rest longer each time; what was in flight when a rest began does not begin another one."""
         if started < self.rest_until:
@@ -123,6 +148,7 @@ class Breaker:
         # who resumes the campaign has looked at it: what stopped it must not stop it again at its next answer
         self._recent.clear()
         self._refused = self._doubts = self._strangers = self._rests = 0
+        self._throttled_since = None
         return halt
 
 

@@ -10,6 +10,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import ParamSpec, Protocol, TypeVar
 
+from pydantic import SecretStr
+
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Callback, Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Verdict
@@ -69,6 +71,9 @@ class Pace(Protocol):
 
 class Sms(Protocol):
     """The gateway client, as far as sending needs it; each call is exactly one request."""
+
+    def with_token(self, token: SecretStr) -> Sms:
+        """The same gateway, called with another token."""
 
     async def send(self, route: Route, request: SendRequest) -> Verdict: ...
 

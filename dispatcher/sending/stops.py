@@ -19,6 +19,8 @@ class Stop(StrEnum):
     OTHER_ACCOUNT = "other_account"
     COST_CAP = "cost_cap"
     CREDIT = "not_enough_credit"
+    TOKEN_CAP = "token_cap"  # noqa: S105 - a reason
+    TOKEN_GONE = "token_gone"  # noqa: S105 - a reason
     NOT_ECHOED = "preflight_not_echoed"
     PREFLIGHT_FORBIDDEN = "preflight_forbidden"
     SCREENED_LONG_AGO = "screened_long_ago"

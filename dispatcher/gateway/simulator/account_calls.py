@@ -120,7 +120,10 @@ class AccountCalls:
         username, kept, now = self._config.username, self._store.passes, self._now()
         match request.method, bool(name):
             case "POST", False:
-                return self._shown(kept.make(username, read_json(body), self._scopes, now))
+                asked = read_json(body)
+                if not self._config.limits_tokens:
+                    asked.pop("limits", None)
+                return self._shown(kept.make(username, asked, self._scopes, now))
             case "GET", False:
                 skip, limit = _whole(request, "skip", 0), min(_whole(request, "limit", _MOST), _MOST)
                 everything = [self._first_token(), *kept.of_account(username, 0, 1_000_000)]

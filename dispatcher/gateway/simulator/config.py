@@ -57,6 +57,8 @@ class SimulatorConfig:
     """A token is answered by itself, as described; False: inside ``data`` like everything else."""
     account_status: int | None = None
     """Every account call gets this status: a desk that is closed."""
+    limits_tokens: bool = True
+    """False: tokens are made, and without the limits that were asked for."""
     token_limit_status: int = 402
     """What a request beyond its token's limits gets; not documented."""
     bundled_price: Literal["list", "zero"] = "list"

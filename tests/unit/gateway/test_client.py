@@ -95,6 +95,24 @@ def test_a_message_goes_to_its_route(route: Route, path: str) -> None:
     assert len(script.requests) == 1
 
 
+def test_another_token_goes_over_the_same_connections() -> None:
+    script = Script(201, {"data": MESSAGE})
+
+    async def both(gateway: Gateway) -> None:
+        other = gateway.with_token(SecretStr("of-a-campaign"))
+        assert "of-a-campaign" not in repr(other)
+        await other.send(Route.IT, REQUEST)
+        await gateway.send(Route.IT, REQUEST)
+        with pytest.raises(UsageError):
+            gateway.with_token(SecretStr("two\nlines"))
+
+    call(script, both)
+    sent = [request.headers.getall("Authorization") for request, _ in script.requests]
+    assert sent == [["Bearer of-a-campaign"], [f"Bearer {TOKEN}"]]
+    connections = {request.transport for request, _ in script.requests}
+    assert len(connections) == 1
+
+
 def test_options_and_callback_are_written_as_the_provider_names_them() -> None:
     script = Script(201, {"data": MESSAGE})
     full = SendRequest(
