@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from email.utils import parsedate_to_datetime
+from functools import lru_cache
 from typing import Any, NoReturn
 
 from pydantic import ValidationError
@@ -40,7 +41,7 @@ def read_object(body: bytes) -> dict[str, Any] | None:
     number).
     """
     try:
-        document = json.loads(body, parse_float=Decimal, parse_constant=_no_constant)
+        document = _DECODER.decode(body.decode(json.detect_encoding(body), "surrogatepass"))
     except (ValueError, ArithmeticError, RecursionError):
         return None
     return document if isinstance(document, dict) else None
@@ -48,6 +49,10 @@ def read_object(body: bytes) -> dict[str, Any] | None:
 
 def _no_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is not JSON")
+
+
+# json.loads would make one for every answer
+_DECODER = json.JSONDecoder(parse_float=Decimal, parse_constant=_no_constant)
 
 
 def read_message(data: object, essentials: frozenset[str] = LISTING_ESSENTIALS) -> Message | None:
@@ -105,6 +110,7 @@ def says_blocklisted(document: Mapping[str, Any] | None) -> bool:
     return any(place.get("blocklisted") not in _NOT_BLOCKLISTED for place in places)
 
 
+@lru_cache(maxsize=64)  # answers of one second bear the same date
 def read_date(value: str | None) -> datetime | None:
     """An HTTP date (any of its three forms) as aware UTC, None when there is none or it cannot be read."""
     if not value:

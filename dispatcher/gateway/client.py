@@ -108,6 +108,9 @@ class Gateway:
                 "Accept-Encoding": "identity",
             }
         )
+        # read once: to take a URL apart again for every message is a tenth of what sending it costs
+        self._send_urls = {route: httpx.URL(f"{self._base_url}/{route}-messages") for route in Route}
+        self._otp_url = httpx.URL(f"{self._base_url}/otp")
         self._json_headers = httpx.Headers({**self._headers, "Content-Type": "application/json"})
 
     def with_token(self, token: SecretStr) -> Gateway:
@@ -121,11 +124,11 @@ class Gateway:
 
         Never raises for an answer or for the lack of one: the verdict says what is known.
         """
-        return await self._post(f"/{route}-messages", request)
+        return await self._post(self._send_urls[route], request)
 
     async def send_otp(self, request: OtpRequest) -> Verdict:
         """Have a one-time code generated and sent; the verdict's message holds it in ``otp``."""
-        return await self._post("/otp", request)
+        return await self._post(self._otp_url, request)
 
     async def messages(self, skip: int = 0, limit: int = 100) -> Page:
         """One page of the account's messages, in the gateway's order, which is not documented.
@@ -174,12 +177,12 @@ class Gateway:
     ) -> None:
         await self.aclose()
 
-    async def _post(self, path: str, request: SendRequest | OtpRequest) -> Verdict:
+    async def _post(self, url: httpx.URL, request: SendRequest | OtpRequest) -> Verdict:
         dry_run = request.options is not None and request.options.dry_run
         content = request.model_dump_json(exclude_none=True).encode()
         outgoing = httpx.Request(
             "POST",
-            self._base_url + path,
+            url,
             headers=self._json_headers,
             content=content,
             extensions={MAX_BODY: _MAX_ANSWER},

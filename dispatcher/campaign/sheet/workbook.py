@@ -60,9 +60,9 @@ class Worksheet:
 
     def blocks(self, size: int, *, below: int = 0) -> Iterator[tuple[int, list[list[object]]]]:
         """(number of the first row, rows) of :meth:`complete_rows` below a row, at most ``size`` rows at a time."""
-        rows, overrides, number, width = self.rows(), self.marks.overrides, 0, 0
-        for number, row in enumerate(itertools.islice(rows, below), 1):
-            width = len(row)
+        rows, overrides = self.rows(), self.marks.overrides
+        above = list(itertools.islice(rows, below))
+        number, width = len(above), len(above[-1]) if above else 0
         while block := list(itertools.islice(rows, size)):
             first, number, width = number + 1, number + len(block), len(block[-1])
             for marked in overrides.keys() & set(range(first, number + 1)) if overrides else ():
