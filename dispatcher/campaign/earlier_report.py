@@ -32,6 +32,9 @@ SAYS_SENT = frozenset(
 )
 """Values of ``sms_status`` by which a row was, or may have been, sent."""
 
+PURGED = ""
+"""The recipient of a row whose number is not kept any more: its message id alone speaks for it."""
+
 
 class Claim(StrEnum):
     """What became of a row's claim to have been sent."""
@@ -119,7 +122,7 @@ class EarlierReport:
 def _by_message(rows: Sequence[SentRow], recipient: str) -> tuple[Claim, SentRow | None]:
     here = [row for row in rows if row.here]
     for row in here:
-        if row.recipient == recipient:
+        if row.recipient in (recipient, PURGED):
             return Claim.PROVED, row
     if here:
         return Claim.OTHER_NUMBER, None

@@ -22,6 +22,7 @@ from dispatcher.cli import (
     operate,
     optouts,
     otp,
+    purge,
     reconcile,
     run_command,
     schedule,
@@ -79,6 +80,7 @@ status.register(app)
 optouts.register(app)
 messages.register(app)
 otp.register(app)
+purge.register(app)
 simulate.register(app)
 account.register(app)
 worker.register(app)

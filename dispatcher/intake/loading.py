@@ -165,6 +165,7 @@ def load_campaign(
         ),
         now=now,
     )
+    keep_input(load.request.file, load.inputs, load.identity)  # a purge may have taken it before it was ours
     begun(campaign_id)
     rows = 0
     for chunk in planner.chunks():

@@ -11,6 +11,7 @@ from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.canaries import canary_rows
 from dispatcher.ledger.counting import Counted, Tally
+from dispatcher.ledger.keys import forms_of
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
 from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
@@ -133,19 +134,20 @@ def _leave_out(
         _aside(connection, campaign.id, chosen, RowState.OPTED_OUT, tally)
         out |= chosen
     if due and request.guard_since is not None:
-        _one_at_a_time(connection, campaign.gateway_id)
+        one_at_a_time(connection, campaign.gateway_id)
         values = {
             "since": request.guard_since,
             "gateway_id": campaign.gateway_id,
             "account": campaign.account,
         }
-        values |= {"keys": [row.guard_key for row in due], "of_campaign": campaign.id}
-        keys = set(connection.execute(_SENT_BY_OTHERS, values).scalars())
+        forms = forms_of(connection, [row.guard_key for row in due])
+        values |= {"keys": list(forms), "of_campaign": campaign.id}
+        keys = {forms[key] for key in connection.execute(_SENT_BY_OTHERS, values).scalars()}
         chosen = {row.row for row in due if row.guard_key in keys} - out
         _aside(connection, campaign.id, chosen, RowState.ALREADY_SENT, tally)
         out |= chosen
     if due and request.most_per_person is not None:
-        _one_at_a_time(connection, campaign.gateway_id)
+        one_at_a_time(connection, campaign.gateway_id)
         chosen = over_cap(
             connection, campaign.gateway_id, [row for row in due if row.row not in out], request
         )
@@ -154,7 +156,7 @@ def _leave_out(
     return [row for row in due if row.row not in out]
 
 
-def _one_at_a_time(connection: Connection, gateway_id: int) -> None:
+def one_at_a_time(connection: Connection, gateway_id: int) -> None:
     """Two campaigns that claim the same text to the same person at once must see each other.
 
     SQLite has one writer anyway.  The lock ends with the transaction; who holds it waits for nobody: its campaign is

@@ -228,12 +228,12 @@ def _facts(connection: Connection, campaign_id: int, numbers: Collection[int | N
 
 
 def _is_about(report: DeliveryReport, row: Row[Any]) -> bool:
-    return report.is_to is None or row.recipient is None or report.is_to(row.recipient)
+    return report.is_to is None or not row.recipient or report.is_to(row.recipient)  # it may be purged
 
 
 def _has_its_text(report: DeliveryReport, row: Row[Any], campaign: Row[Any]) -> bool:
     """Another text proves nothing, unless this gateway is known to give texts back otherwise than it got them."""
-    return report.text in (None, row.text) or row.text is None or campaign.not_echoed > 0
+    return report.text in (None, row.text) or not row.text or campaign.not_echoed > 0
 
 
 def _prove(

@@ -7,12 +7,13 @@ that takes the ledger itself; two ledgers, or a table that got out alone, cannot
 from __future__ import annotations
 
 import secrets
+from collections.abc import Iterable
 from functools import partial
 from hashlib import blake2b
 
 from sqlalchemy import Connection, insert, select
 
-from dispatcher.ledger.schema import meta
+from dispatcher.ledger.schema import campaigns, meta
 
 KEY = "hash_key"
 DIGEST = 16  # bytes
@@ -37,3 +38,18 @@ class Keyed:
     def guard(self, guard_key: bytes) -> bytes:
         """What a guard key becomes when its row is purged."""
         return self._hash(guard_key, person=b"guard").digest()
+
+
+def forms_of(connection: Connection, guard_keys: Iterable[bytes]) -> dict[bytes, bytes]:
+    """Every form in which a row may keep one of these guard keys, with the key it is a form of.
+
+    They are themselves, and where rows were purged whose guard days are not over, their hashes under the ledger's key.
+    On a server, call it holding the guard's lock, or in a transaction that sees one moment.
+    """
+    keys = list(guard_keys)
+    forms = {key: key for key in keys}
+    guarded = select(campaigns.c.id).where(campaigns.c.guarded_until.is_not(None)).limit(1)
+    if connection.execute(guarded).first() is not None:
+        keyed = Keyed(connection)
+        forms |= {keyed.guard(key): key for key in keys}
+    return forms

@@ -19,6 +19,7 @@ from dispatcher.ledger.bills import Bills
 from dispatcher.ledger.campaigns import Campaigns
 from dispatcher.ledger.canaries import Canaries
 from dispatcher.ledger.codes import Codes
+from dispatcher.ledger.compacting import Compacting
 from dispatcher.ledger.database import BUSY_SECONDS, Database, create_file, file_of, parse_url
 from dispatcher.ledger.deliveries import Deliveries
 from dispatcher.ledger.dry_runs import DryRuns
@@ -34,6 +35,7 @@ from dispatcher.ledger.migrations import migrate, version_of
 from dispatcher.ledger.optouts import OptOuts
 from dispatcher.ledger.own_tokens import OwnTokens
 from dispatcher.ledger.processes import Processes
+from dispatcher.ledger.purging import Purging
 from dispatcher.ledger.queries import Queries
 from dispatcher.ledger.rows import Rows
 from dispatcher.ledger.schedules import Schedules
@@ -75,6 +77,8 @@ class Ledger:
         self.schedules = Schedules(database)
         self.events = Events(database)
         self.memory = Memory(database)
+        self.purging = Purging(database)
+        self.compacting = Compacting(database)
         self.queries = Queries(database)
         self.bills = Bills(database)
         self.forecasts = Forecasts(database)

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, or_, select
 
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.keys import forms_of
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, is_ready, rows
 from dispatcher.ledger.states import MAYBE_SENT
 
@@ -68,9 +69,10 @@ class Memory:
             # the campaign is compared here: in SQL it would tempt the planner away from the guard's index
             sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
             for start in range(0, len(wanted), CHUNK):
-                chunk = rows.c.guard_key.in_(wanted[start : start + CHUNK])
+                forms = forms_of(connection, wanted[start : start + CHUNK])
+                chunk = rows.c.guard_key.in_(list(forms))
                 hits = connection.execute(select(rows.c.guard_key, rows.c.campaign_id).where(chunk, *sent))
-                found.update(bytes(hit.guard_key) for hit in hits if hit.campaign_id in earlier)
+                found.update(forms[bytes(hit.guard_key)] for hit in hits if hit.campaign_id in earlier)
         return found
 
     def sent_times(
@@ -127,20 +129,21 @@ class Memory:
 
     def sends_like(self, campaign_id: int, numbers: Sequence[int]) -> dict[int, EarlierSend]:
         """By row of this campaign: the latest send of its very text to its recipient through its gateway."""
-        sent = rows.alias("sent")
-        query = (
-            select(rows.c.row, *_facts(sent))
-            .select_from(rows.join(sent, sent.c.guard_key == rows.c.guard_key))
-            .where(rows.c.campaign_id == campaign_id, sent.c.gateway_id == rows.c.gateway_id)
-            .where(is_maybe_sent("sent"))
-            .order_by(sent.c.attempt_started_at)
+        mine = select(rows.c.row, rows.c.guard_key, rows.c.gateway_id).where(
+            rows.c.campaign_id == campaign_id, rows.c.guard_key.is_not(None)
         )
+        sends = select(rows.c.guard_key, *_facts(rows)).where(is_maybe_sent())
         found: dict[int, EarlierSend] = {}
         with self._database.read() as connection:
             for start in range(0, len(numbers), CHUNK):
-                chosen = rows.c.row.in_(numbers[start : start + CHUNK])
-                for hit in connection.execute(query.where(chosen)):
-                    found[hit.row] = _earlier(hit)  # the latest comes last
+                own = connection.execute(mine.where(rows.c.row.in_(numbers[start : start + CHUNK]))).all()
+                if not own:
+                    continue
+                forms = forms_of(connection, {bytes(row.guard_key) for row in own})
+                alike = (rows.c.guard_key.in_(list(forms)), rows.c.gateway_id == own[0].gateway_id)
+                hits = connection.execute(sends.where(*alike).order_by(rows.c.attempt_started_at))
+                latest = {forms[bytes(hit.guard_key)]: _earlier(hit) for hit in hits}  # it comes last
+                found |= {row.row: latest[key] for row in own if (key := bytes(row.guard_key)) in latest}
         return found
 
     def other_texts(self, campaign_id: int, since: datetime) -> OtherTexts | None:

@@ -136,7 +136,11 @@ def _version_6(connection: Connection) -> None:
     connection.execute(text("ALTER TABLE rows ADD COLUMN actual_encoding SMALLINT"))
     # the rows that go first and alone (JSON list of row numbers), and since when a campaign's texts are gone
     connection.execute(text("ALTER TABLE campaigns ADD COLUMN canary TEXT"))
-    connection.execute(text("ALTER TABLE campaigns ADD COLUMN purged_at BIGINT"))
+    for moment in ("purge_begun_at", "purged_at", "guarded_until"):
+        connection.execute(text(f"ALTER TABLE campaigns ADD COLUMN {moment} BIGINT"))
+    # asked at every claim: whether the guard has to know any hash of a purged row
+    guarded = "CREATE INDEX campaigns_guarded ON campaigns (guarded_until) WHERE guarded_until IS NOT NULL"
+    connection.execute(text(guarded))
     # campaigns that send with a token of their own, and its secret as long as it is needed
     connection.execute(text(_OWN_TOKENS_6))
     # through which gateway a process sends: rows are left to those of their own only

@@ -117,7 +117,9 @@ class CampaignView:
     canary: str | None = (
         None  # JSON list of the row numbers that go first and alone; None: no such rows (any more)
     )
-    purged_at: datetime | None = None  # since when its texts, numbers and input are gone
+    purge_begun_at: datetime | None = None  # since when its texts, numbers and input are being removed
+    purged_at: datetime | None = None  # since when they are gone
+    guarded_until: datetime | None = None  # once purged: until when keyed hashes of what it sent are kept
 
 
 class Timeliness(Protocol):

@@ -98,7 +98,9 @@ campaigns = Table(
     Column("started_at", Instant),
     Column("finished_at", Instant),
     Column("canary", Text, system=True),
+    Column("purge_begun_at", Instant, system=True),
     Column("purged_at", Instant, system=True),
+    Column("guarded_until", Instant, system=True),
     CheckConstraint(f"state BETWEEN {min(CampaignState)} AND {max(CampaignState)}", name="campaign_state"),
     CheckConstraint(
         "committed_cost >= 0 AND actual_cost >= 0 AND accepted_unpriced >= 0", name="campaign_money"

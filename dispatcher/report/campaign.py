@@ -44,6 +44,8 @@ class Reporter:
         Beside the user's file, or in ``report_dir``.  A report that somebody changed, that is open, or that belongs to
         another campaign is not overwritten.  Raises UsageError when the kept input is gone or the folder not writable.
         """
+        if campaign.purge_begun_at is not None:
+            raise UsageError("report_purged", campaign=campaign.id, at=f"{campaign.purge_begun_at:%Y-%m-%d}")
         kept = Path(campaign.input_path or "")
         if not kept.is_file():
             raise UsageError("report_input_gone", campaign=campaign.id)
