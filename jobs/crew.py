@@ -5,6 +5,7 @@ from __future__ import annotations
 import random
 from collections.abc import Awaitable, Callable
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from types import TracebackType
@@ -13,7 +14,7 @@ from dispatcher.delivery.ages import FIRST, FIRST_BESIDE_CALLBACKS
 from dispatcher.delivery.polling import Poller
 from dispatcher.sending.dispatch import LaneLimits
 from dispatcher.sending.reconcile import Reconciler
-from dispatcher.sending.services import Services
+from dispatcher.sending.services import LedgerThread, Services
 from jobs.actors import declare_send_lane
 from jobs.doubts import Doubts
 from jobs.garbage import collected_seldom
@@ -58,8 +59,10 @@ class Crew:
             reconciler, services.clock, self._must_stop, spawn=self._worker.spawn, failed=failed
         )
         first = FIRST if services.callbacks is None else FIRST_BESIDE_CALLBACKS
+        # looking through what awaits may take a while: no lane is to wait for it
+        self._aside = LedgerThread(services.ledger.ledger)
         self.polls = Polls(
-            Poller(services, gateway),
+            Poller(replace(services, ledger=self._aside), gateway),
             services.clock,
             self._must_stop,
             spawn=self._worker.spawn,
@@ -87,3 +90,4 @@ class Crew:
         # lanes that were between two slices have requests in flight; nobody else settles them
         await self._lanes.finish()
         await self._close()
+        self._aside.close()

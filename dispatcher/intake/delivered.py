@@ -45,7 +45,8 @@ def refresh(house: House, campaign: CampaignView) -> Polled:
 
     async def sweep() -> Polled:
         async with house.services() as services:
-            return await Poller(services, house.gateway).sweep(Asked(house.gateway, campaign_id=campaign.id))
+            asked = Asked(house.gateway, campaign_id=campaign.id, given_up=True)
+            return await Poller(services, house.gateway).sweep(asked)
 
     return asyncio.run(sweep())
 

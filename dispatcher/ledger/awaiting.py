@@ -62,6 +62,7 @@ class AwaitedRow:
         return self.campaign_id, self.row
 
 
+_ACCEPTED = rows.c.state == RowState.ACCEPTED
 _FACTS = [rows.c[name] for name in AwaitedRow.__dataclass_fields__ if name != "account"]
 
 
@@ -69,14 +70,15 @@ _FACTS = [rows.c[name] for name in AwaitedRow.__dataclass_fields__ if name != "a
 class Asked:
     """Which of a gateway's messages are asked about: those sent within the spans, the latest span first.
 
-    A final one that only lacks its price is left alone when it was sent before ``prices_since``, and so is one that was
-    given up; of one campaign (``campaign_id``) they are meant too, since then it is a person who asks.
+    A final one that only lacks its price is left alone when it was sent before ``prices_since``.  ``given_up``: of one
+    campaign (``campaign_id``) those too about which nobody is asked any more.
     """
 
     gateway: str
     spans: Sequence[Span] = (Span(),)
     prices_since: datetime | None = None
     campaign_id: int | None = None
+    given_up: bool = False
 
 
 class Awaiting:
@@ -115,7 +117,7 @@ class Awaiting:
             select(*_FACTS, campaigns.c.account)
             .join(gateways, gateways.c.id == rows.c.gateway_id)
             .join(campaigns, campaigns.c.id == rows.c.campaign_id)
-            .where(gateways.c.name == gateway, or_(is_awaiting(), is_unpriced()))
+            .where(gateways.c.name == gateway, or_(_ACCEPTED, is_unpriced()))
         )
         found: dict[str, AwaitedRow] = {}
         with self._database.read() as connection:
@@ -158,7 +160,7 @@ class Awaiting:
 
         They stay accepted, and a word that comes all the same is heard.  Short transactions.
         """
-        still = (is_awaiting(), rows.c.sent_at < before, rows.c.reason.is_(None))
+        still = (is_awaiting(), rows.c.sent_at < before)
         query = (
             select(rows.c.campaign_id)
             .join(gateways, gateways.c.id == rows.c.gateway_id)
@@ -195,16 +197,15 @@ def _awaited(columns: Sequence[Any], asked: Asked) -> list[Select[Any]]:
     gateway = select(gateways.c.id).where(gateways.c.name == asked.gateway).scalar_subquery()
     query = select(*columns).join(campaigns, campaigns.c.id == rows.c.campaign_id)
     query = query.where(rows.c.gateway_id == gateway, rows.c.message_id.is_not(None))
-    final, unpriced = query.where(is_awaiting()), query.where(is_unpriced())
+    chosen = [query.where(is_awaiting()), query.where(is_unpriced())]
+    if asked.prices_since is not None:
+        chosen[1] = chosen[1].where(rows.c.sent_at > asked.prices_since)
     if asked.campaign_id is not None:
-        mine = rows.c.campaign_id == asked.campaign_id
-        final, unpriced = final.where(mine), unpriced.where(mine)
-    else:
-        final = final.where(rows.c.reason.is_(None))
-        if asked.prices_since is not None:
-            unpriced = unpriced.where(rows.c.sent_at > asked.prices_since)
+        if asked.given_up:
+            chosen.append(query.where(_ACCEPTED, rows.c.reason == NO_FINAL_WORD))
+        chosen = [which.where(rows.c.campaign_id == asked.campaign_id) for which in chosen]
     oldest_first = asked.spans[::-1]
-    return [which.where(_within(span)) for which in (final, unpriced) for span in oldest_first]
+    return [which.where(_within(span)) for which in chosen for span in oldest_first]
 
 
 def _within(span: Span) -> ColumnElement[bool]:

@@ -235,8 +235,8 @@ def is_unsettled() -> TextClause:
 
 
 def is_awaiting() -> TextClause:
-    """Rows whose message is not final yet; the partial index's own words."""
-    return text(f"rows.state = {int(RowState.ACCEPTED)}")
+    """Rows whose message is not final, and was not given up; the partial index's own words."""
+    return text(f"rows.state = {int(RowState.ACCEPTED)} AND rows.reason IS NULL")
 
 
 def is_unpriced() -> TextClause:

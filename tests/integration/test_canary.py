@@ -10,7 +10,10 @@ from typing import Any
 import pytest
 
 from dispatcher.gateway.models import MessageState
+from tests.integration.cluster import new_cluster
 from tests.integration.processes import Cli, GatewayOutside, once_each, people, write_rows
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import Valkey
 
 S = MessageState
 SOON: dict[str, Any] = {"pending_after": 0.0, "final_after": (0.1, 0.3)}
@@ -106,6 +109,29 @@ def test_a_canary_of_everybody_is_none(cli: Cli, gateways: Callable[..., Gateway
     gateways(expired_rate=1.0)
     done = cli.json("run", file, "--yes", "--canary", "40")
     assert (done["code"], done["counts"]) == (0, {"accepted": 40})
+
+
+def test_workers_leave_the_rest_alone_while_nobody_waits_for_the_first_rows(
+    cli: Cli, gateways: Callable[..., GatewayOutside], file: Path, postgres: Postgres, valkey: Valkey
+) -> None:
+    gateway = gateways(**SOON)
+    with new_cluster(cli, postgres, valkey) as cluster:
+        cluster.worker()
+        cluster.worker()
+        (cli.folder / "book.toml").write_text(
+            'currency = "EUR"\n[[price]]\nroute = "IT"\nper_part = "0.03"\n'
+        )
+        running = cli.start("run", file, *CANARY, "--prices", "book.toml", "--json")
+        running.when(lambda: len(gateway.accepted()) == 5)
+        running.signal(signal.SIGKILL).process.wait()
+        # the workers have time for everything that they may send
+        write_rows(cli.folder / "b.csv", people(60, first=500))
+        assert cli.json("run", "b.csv", "--yes")["state"] == "finished"
+        assert len(gateway.accepted()) == 65
+        held = cli.json("resume", "1", "--yes")
+        assert (held["code"], held["reason"], held["counts"]["ready"]) == (4, "canary_price", 35)
+        assert cli.json("resume", "1", "--yes")["state"] == "finished"
+    assert gateway.sends() == once_each([*ROWS, *people(60, first=500)])
 
 
 @pytest.mark.parametrize(
