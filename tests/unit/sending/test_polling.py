@@ -258,7 +258,7 @@ def test_a_message_is_asked_about_the_seldomer_the_older_it_is(stage: Any) -> No
     first_hour, last = asked[: 2 * 60], asked[2 * 60 * 2 :]
     assert 7 <= sum(first_hour) <= 12
     assert sum(last) == 1
-    assert sum(asked[:2]) == 2
+    assert sum(asked[:4]) >= 2
 
 
 def test_asking_ends_after_48_hours_and_a_margin_and_the_row_says_so(stage: Any) -> None:
