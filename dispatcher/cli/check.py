@@ -114,6 +114,7 @@ def check(
         target, days = choose_target(configuration).name, settings.guard_days
         ledger_there = application.existing_ledger()
         history = history_of(ledger_there, target, guard_days=days, now=now)
+        ahead = 0 if ledger_there is None else ledger_there.traffic.rows_ahead(target)
         requests = plan_requests(flags, settings)
         book, credit = learnt_book(application.price_book(), ledger_there, target), funds(flags, settings)
         found_credit = asked_credit(application, output) if account else None
@@ -124,14 +125,14 @@ def check(
             planned = plan_file(request, book, credit, history, now, words)
             planner, bill, listed = planned.planner, planned.bill, planned.listed
             show_plan(output, planner, bill)
-            found = forecasts(planner, now, settings.rate_per_minute)
-            show_times(output, planner, found)
+            found = forecasts(planner, now, settings.rate_per_minute, ahead)
+            show_times(output, planner, found, ahead)
             if listed:
                 output.say()
                 show_listed(output, listed)
             show_first_text(output, planner)
             values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
-            shown.append({**values, "times": times_values(planner, found)})
+            shown.append({**values, "times": times_values(planner, found, ahead)})
             clean = clean and is_clean(planner) and not listed and not bill.wallet_short
     if found_credit is not None:
         shown[0]["account"] = credit_values(found_credit, now)

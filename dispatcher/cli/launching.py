@@ -141,6 +141,7 @@ def _launch(
         Terminal(output, yes=ways.yes, times=_times(configuration)) as terminal,
     ):
         house = replace(application.house(money), ask_funds=announced_purse(application, output))
+        terminal.rows_ahead = lambda: house.ledger.traffic.rows_ahead(house.gateway)
         if ways.detach:
             require_sender(house, application.now())
         landings = start(house, terminal)

@@ -59,6 +59,7 @@ class Terminal:
     def __init__(self, output: Output, *, yes: bool, times: Times | None = None) -> None:
         self._output = output
         self._times = times or Times()
+        self.rows_ahead: Callable[[], int] = lambda: 0  # of other campaigns that are being sent
         self._words = output.wording
         self._yes = yes
         self._console = Console(
@@ -92,7 +93,9 @@ class Terminal:
     def planned(self, planner: Planner, bill: Bill) -> None:
         self.close()
         show_plan(self._output, planner, bill)
-        show_times(self._output, planner, forecasts(planner, self._times.now(), self._times.rate_per_minute))
+        ahead, times = self.rows_ahead(), self._times
+        found = forecasts(planner, times.now(), times.rate_per_minute, ahead)
+        show_times(self._output, planner, found, ahead)
 
     def loading(self, rows: int) -> None:
         if self._console.is_terminal:

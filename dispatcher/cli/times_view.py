@@ -14,14 +14,17 @@ from dispatcher.cli.moment_text import moment_text
 from dispatcher.cli.output import Output
 
 
-def forecasts(planner: Planner, now: datetime, rate_per_minute: int) -> list[CountryForecast]:
-    """When each country is done, by the limit, the due times and the windows; nothing where no row has a time."""
+def forecasts(planner: Planner, now: datetime, rate_per_minute: int, ahead: int = 0) -> list[CountryForecast]:
+    """When each country is done, by the limit, the due times and the windows; nothing where no row has a time.
+
+    ``ahead``: rows of other campaigns that are being sent.
+    """
     if planner.schedule is None:
         return []
-    return forecast(planner.summary.due, now, rate_per_minute / 60, planner.schedule.openings)
+    return forecast(planner.summary.due, now, rate_per_minute / 60, planner.schedule.openings, ahead)
 
 
-def show_times(output: Output, planner: Planner, found: list[CountryForecast]) -> None:
+def show_times(output: Output, planner: Planner, found: list[CountryForecast], ahead: int = 0) -> None:
     """Where the times come from, how a doubtful date was read, and when each country will be done."""
     schedule, words = planner.schedule, output.wording
     if schedule is None:
@@ -46,6 +49,8 @@ def show_times(output: Output, planner: Planner, found: list[CountryForecast]) -
         output.tell("plan.cap", cap=options.cap)
     if found:
         output.tell("plan.finish_title", zone=zone)
+        if ahead:
+            output.say(words.count("plan.rows_ahead", ahead))
     for country in found:
         _show_country(output, country, zone)
 
@@ -66,7 +71,7 @@ def _show_country(output: Output, country: CountryForecast, zone: ZoneInfo) -> N
     )
 
 
-def times_values(planner: Planner, found: list[CountryForecast]) -> dict[str, Any] | None:
+def times_values(planner: Planner, found: list[CountryForecast], ahead: int = 0) -> dict[str, Any] | None:
     """The same for scripts; times are ISO 8601 in UTC.  None where every row goes out at once."""
     schedule = planner.schedule
     if schedule is None:
@@ -85,6 +90,7 @@ def times_values(planner: Planner, found: list[CountryForecast]) -> dict[str, An
         "read_by_locale": None
         if example is None
         else {"row": example.row, "found": example.before, "date": example.date.isoformat()},
+        "rows_ahead": ahead,
         "countries": {
             each.country: {
                 "rows": each.rows,

@@ -41,6 +41,7 @@ from dispatcher.ledger.rows import Rows
 from dispatcher.ledger.schedules import Schedules
 from dispatcher.ledger.schema import meta
 from dispatcher.ledger.screenings import Screenings
+from dispatcher.ledger.traffic import Traffic
 from dispatcher.ledger.unsent import Unsent
 from dispatcher.ledger.versions import Versions
 from dispatcher.ledger.watched import Watched
@@ -84,6 +85,7 @@ class Ledger:
         self.forecasts = Forecasts(database)
         self.watched = Watched(database)
         self.versions = Versions(database)
+        self.traffic = Traffic(database)
         self.unsent = Unsent(database)
         self.own_tokens = OwnTokens(database)
 

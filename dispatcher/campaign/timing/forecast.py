@@ -1,6 +1,7 @@
 """When each country will be done: rows in order of their times, under the limit, while windows are open.
 
-A forecast for people, made before sending: it knows neither what other campaigns send nor what goes wrong.
+A forecast for people, made before sending: of other campaigns it knows what is being sent now, and nothing of what goes
+wrong.
 """
 
 from __future__ import annotations
@@ -32,11 +33,15 @@ def forecast(
     now: dt.datetime,
     rate: float | None,
     openings: Openings | None,
+    ahead: int = 0,
 ) -> list[CountryForecast]:
-    """``due``: rows by country and time (None: at once); ``rate``: messages a second.  In order of the end."""
+    """``due``: rows by country and time (None: at once); ``rate``: messages a second; ``ahead``: rows of other
+    campaigns that go out before.  In order of the end.
+    """
     coming = [(at or now, country, n) for (country, at), n in due.items()]
     heapq.heapify(coming)
-    free, found = now, dict[str, CountryForecast]()
+    free = now + dt.timedelta(seconds=ahead / rate if rate else 0)
+    found = dict[str, CountryForecast]()
     while coming:
         at, country, n = heapq.heappop(coming)
         begin = max(at, free)

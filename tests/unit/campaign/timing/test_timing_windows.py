@@ -243,3 +243,11 @@ def test_the_holidays_of_regions_are_kept_with_the_windows() -> None:
     noon = dt.datetime(2028, 5, 2, 10, tzinfo=dt.UTC)
     assert rules.windows.next("ES", noon, noon) == dt.datetime(2028, 5, 3, 8, tzinfo=dt.UTC)
     assert TimingOptions("Europe/Rome", holidays="ES-MD").is_plain
+
+
+def test_what_other_campaigns_send_first_is_in_the_forecast() -> None:
+    now = dt.datetime(2027, 3, 1, 9, tzinfo=dt.UTC)
+    due = {("IT", None): 60, ("FR", now + 2 * MINUTE): 60}
+    (first, second) = forecast(due, now, 1.0, None, ahead=300)
+    assert (first.done, second.done) == (now + 6 * MINUTE, now + 7 * MINUTE)
+    assert forecast(due, now, None, None, ahead=300)[0].done == now  # without a limit nobody waits for others
