@@ -255,6 +255,21 @@ def test_a_tick_that_was_missed_is_skipped_or_fired_once(clinic: Clinic) -> None
     assert clinic.names() == ["missed", "claimed", "begun", "ended"]
 
 
+def test_of_files_that_are_due_at_once_the_small_ones_are_begun_first(clinic: Clinic) -> None:
+    first = clinic.schedule()
+    write_rows(clinic.file, people(9))
+    small = write_rows(clinic.file.with_name("small.csv"), people(1, first=50))
+    batch = from_json("small", first.options)
+    plan = replace(batch.request.plan, file=small)
+    other = replace(batch, request=replace(batch.request, plan=plan))
+    clinic.ledger.schedules.add(
+        [new_schedule("small", clinic.house.gateway, other, DAILY, 60)], clinic.clock.now()
+    )
+    clinic.look(FRIDAY + MINUTE)
+    begun = [each.schedule.name for each in clinic.happened if each.name == "begun"]
+    assert begun == ["small", "clinic"]
+
+
 def test_two_schedulers_fire_once(clinic: Clinic) -> None:
     clinic.schedule()
     one, two = clinic.scheduler("one"), clinic.scheduler("two")
