@@ -71,6 +71,7 @@ class CallbackService:
         """
         config = uvicorn.Config(
             self._receiver.app,
+            http="h11",  # the quicker parser takes headers without an end
             lifespan="on",
             ws="none",
             log_config=None,

@@ -146,11 +146,14 @@ def health(ledger: o.LedgerUrl = None, lang: o.Lang = None, as_json: o.Json = Fa
             "ledger": opened.url if opened else None,
             "ledger_id": opened.id if opened else None,
             "queue": queue,
+            "inbox": opened.inbox.size() if opened else None,
         }
         if opened is None:
             output.tell("health.no_ledger", ledger=masked(configuration.settings.ledger))
         else:
             output.tell("health.ok", ledger=opened.url)
+            if values["inbox"]:
+                output.tell("health.inbox", n=values["inbox"])
         if queue is not None:
             output.tell("health.queue", queue=queue)
         output.result(values)

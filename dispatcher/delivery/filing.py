@@ -9,11 +9,13 @@ from dataclasses import dataclass
 from datetime import datetime
 
 from dispatcher.delivery.callbacks import Callback, is_plain
+from dispatcher.delivery.polling import BLOCKLISTED
 from dispatcher.delivery.reports import report_of
 from dispatcher.ledger import CampaignView, DeliveryReport, Ledger
 from dispatcher.sending.guards import Halt, stop_campaign
 from dispatcher.sending.stops import Stop
 
+MOST_NOTED = 100  # blocklisted messages of a campaign
 log = logging.getLogger(__name__)
 
 
@@ -23,6 +25,7 @@ class Told:
 
     campaign_id: int
     row: int
+    message_id: str
     report: DeliveryReport | None
     account: str | None
     blocklisted: bool
@@ -42,6 +45,7 @@ def told_of(callback: Callback, place: tuple[int, int], ledger_id: str, seen_at:
     name = callback.message.username
     return Told(
         *place,
+        callback.message.id,
         report_of(callback.message, ledger_id=ledger_id, seen_at=seen_at),
         name if name is not None and is_plain(name) else None,
         callback.blocklisted,
@@ -92,13 +96,22 @@ class Filing:
             self._gateways |= self._ledger.deliveries.gateways_of(unknown)
 
     def _stop(self, told: Told, now: datetime) -> None:
-        """As an answer would: every campaign of the account."""
-        gateway = self._gateway_of(told)
-        campaign = self._campaign(told)
+        """As an answer would: every campaign of the account.  Once for each message: who lifts a stop has seen it."""
+        events = self._ledger.events
+        known = [event.detail.get("message_id") for event in events.of(told.campaign_id, BLOCKLISTED)]
+        if told.message_id in known:
+            return
+        gateway, campaign = self._gateway_of(told), self._campaign(told)
         account = (campaign.account if campaign else None) or told.account
-        stops = self._ledger.halts.in_force(gateway)
-        if any(stop.account in (None, account) for stop in stops):
-            return  # it is told with every change of state
+        if not any(stop.account in (None, account) for stop in self._ledger.halts.in_force(gateway)):
+            self._stop_account(told, gateway, campaign, account, now)
+        if len(known) < MOST_NOTED:
+            place = {"campaign_id": told.campaign_id, "row": told.row}
+            events.add(BLOCKLISTED, now, **place, message_id=told.message_id)
+
+    def _stop_account(
+        self, told: Told, gateway: str, campaign: CampaignView | None, account: str | None, now: datetime
+    ) -> None:
         log.warning("blocklisted_by_callback", extra={"campaign": told.campaign_id, "row": told.row})
         if campaign is None:
             self._ledger.halts.stop(gateway, account, str(Stop.BLOCKLISTED), now)

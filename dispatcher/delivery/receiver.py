@@ -7,6 +7,7 @@ gateway tries again, as often as it was asked to.
 from __future__ import annotations
 
 import asyncio
+import json
 import logging
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping, Sequence
 from contextlib import asynccontextmanager, suppress
@@ -56,6 +57,7 @@ STATUSES: Mapping[Outcome, int] = {
     Outcome.LIMITED: 429,
     Outcome.UNAVAILABLE: 503,
 }
+_SAID = {outcome: json.dumps({"outcome": outcome}).encode() for outcome in Outcome}
 _LATER = (Outcome.LIMITED, Outcome.UNAVAILABLE)
 
 
@@ -117,7 +119,7 @@ class Receiver:
         outcome = await self._outcome(request)
         self._count(outcome)
         headers = {"Retry-After": "1"} if outcome in _LATER else None
-        return JSONResponse({"outcome": outcome}, STATUSES[outcome], headers)
+        return Response(_SAID[outcome], STATUSES[outcome], headers, "application/json")
 
     async def _health(self, request: Request) -> Response:
         return JSONResponse({"ok": self.healthy}, 200 if self.healthy else 503)

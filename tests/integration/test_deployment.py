@@ -15,7 +15,10 @@ from pydantic import SecretStr
 
 from dispatcher.application import check_pairing, is_distributed
 from dispatcher.cli.app import app
+from dispatcher.delivery.receiver import HEALTH_PATH, STATUSES
 from dispatcher.gateway.client import GatewayConfig
+from dispatcher.gateway.signing import SIGNATURE_HEADER
+from dispatcher.serving import LAST_SECONDS
 from dispatcher.settings import PREFIX, Settings, choose_target, load
 from dispatcher.watch.folder import Place
 from dispatcher.watch.orders import KEYS
@@ -23,6 +26,7 @@ from dispatcher.watch.orders import KEYS
 ROOT = Path(__file__).parents[2]
 OPERATIONS = (ROOT / "docs" / "operations.md").read_text(encoding="utf-8")
 WATCHING = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
+DELIVERY = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
 SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 GIVEN = {"POSTGRES_PASSWORD": "abc123", "DISPATCHER_GATEWAY": "production", "DISPATCHER_TOKEN": "token"}
 COMMANDS = {info.name for info in app.registered_commands} | {info.name for info in app.registered_groups}
@@ -87,7 +91,7 @@ def test_the_python_of_the_image_is_one_that_dispatcher_supports() -> None:
     assert int(found[1]) >= 11
 
 
-@pytest.mark.parametrize("name", ["worker", "scheduler", "watcher"])
+@pytest.mark.parametrize("name", ["worker", "scheduler", "watcher", "callbacks"])
 def test_every_command_and_setting_of_a_service_exists(name: str) -> None:
     described = service(name)
     assert described["command"][0] in COMMANDS
@@ -119,6 +123,24 @@ def test_the_scheduler_is_a_worker_that_also_sees_the_files() -> None:
     example = re.search(r"docker compose exec scheduler dispatcher (.+)", SCHEDULES)
     assert example is not None
     assert "--file /files/" in example[1]
+
+
+def test_callbacks_are_received_where_the_worker_has_them_sent(tmp_path: Path) -> None:
+    callbacks, worker = service("callbacks"), service("worker")
+    assert (callbacks["environment"], callbacks["restart"]) == (worker["environment"], worker["restart"])
+    command = iter(callbacks["command"][1:])
+    options = dict(zip(command, command, strict=True))
+    assert options["--host"] == "0.0.0.0"  # within the container; outside it is this machine's alone
+    assert callbacks["ports"] == [f"127.0.0.1:{options['--port']}:{options['--port']}"]
+    asked = re.search(r"http://127\.0\.0\.1:(\d+)(/\w+)", callbacks["healthcheck"]["test"][-1])
+    assert asked is not None
+    assert asked.groups() == (options["--port"], HEALTH_PATH)
+    assert callbacks["depends_on"]["postgres"]["condition"] == "service_healthy"
+    assert int(callbacks["stop_grace_period"].removesuffix("s")) > LAST_SECONDS
+    # neither address nor secret has to be there
+    environment = {key: str(value) for key, value in callbacks["environment"].items()}
+    settings = load(environ=environment, directory=tmp_path, user_directory=tmp_path).settings
+    assert (settings.callback_url, settings.callback_secret) == (None, None)
 
 
 def test_redis_forgets_nothing() -> None:
@@ -169,6 +191,15 @@ def test_every_command_and_setting_of_the_watchers_guide_exists() -> None:
     assert named <= set(Settings.model_fields)
     for place in Place:
         assert f"`{place}`" in WATCHING
+
+
+def test_the_guide_to_delivery_says_what_is_so() -> None:
+    assert set(re.findall(r"`dispatcher ([a-z]+)", DELIVERY)) <= COMMANDS
+    named = {name.lower() for name in re.findall(rf"{PREFIX}([A-Z_]+)", DELIVERY)}
+    assert named <= set(Settings.model_fields)
+    assert SIGNATURE_HEADER in DELIVERY
+    table = {int(status) for status in re.findall(r"^\| (\d{3}) \|", DELIVERY, re.MULTILINE)}
+    assert table == {*STATUSES.values(), 404, 405}
 
 
 def test_every_command_and_setting_of_the_operators_guide_exists() -> None:

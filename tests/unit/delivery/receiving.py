@@ -47,6 +47,7 @@ class Post:
         self.batches: list[int] = []
         self.before: Callable[[], None] = lambda: None  # runs on the ledger's thread, before every batch
         self.url = ""
+        self.client = httpx.Client(timeout=60)
         self._numbers = iter(range(1, 1_000))
 
     def campaign(self, rows: int = 3, *, gateway: str = "sandbox") -> int:
@@ -94,7 +95,7 @@ class Post:
     def tell(self, campaign: int, row: int, state: str = "DELIVERED", **other: Any) -> int:
         """Post a callback; gives the status."""
         body = self.body(campaign, row, state, **other)
-        return httpx.post(self.url, json=body, headers=self.signed(campaign, row)).status_code
+        return self.client.post(self.url, json=body, headers=self.signed(campaign, row)).status_code
 
     def state(self, campaign: int, row: int) -> RowState:
         return next(each.state for each in self.ledger.queries.report_rows(campaign) if each.row == row)
