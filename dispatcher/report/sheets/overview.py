@@ -193,7 +193,9 @@ def _differences(ledger: Ledger, campaign_id: int, bill: CampaignBill, words: Wo
     """Rows that cost, or were counted, otherwise than planned; those of a bundle come last."""
     yield Line((words("sheets.differences"),), heading=True)
     found = False
-    for bundled in (False, True):
+    for bundled, some in ((False, bill.differing), (True, bill.total.sums.bundled)):
+        if not some:  # a look at every row
+            continue
         for each in ledger.bills.differences(campaign_id, bundled=bundled):
             if not found:
                 currency = bill.currency

@@ -350,3 +350,53 @@ def test_names_fit_a_tab_and_have_words(language: str) -> None:
         words(f"without_sheets.{code}")
         for code in ("structure_protected", "workbook_shared", "workbook_unusual")
     )
+
+
+ORDER = {  # of ECMA-376, as far as we use it: Excel repairs a file in which elements stand otherwise
+    "worksheet": "sheetPr dimension sheetViews sheetFormatPr cols sheetData pageMargins pageSetup drawing",
+    "chartSpace": "date1904 lang roundedCorners style chart spPr txPr",
+    "chart": "title autoTitleDeleted view3D plotArea legend plotVisOnly dispBlanksAs",
+    "title": "tx layout overlay spPr txPr",
+    "plotArea": "layout barChart catAx valAx spPr",
+    "barChart": "barDir grouping varyColors ser dLbls gapWidth overlap serLines axId",
+    "ser": "idx order tx spPr invertIfNegative dPt dLbls cat val shape",
+    "strRef": "f strCache",
+    "numRef": "f numCache",
+    "numCache": "formatCode ptCount pt",
+    "strCache": "ptCount pt",
+    "catAx": "axId scaling delete axPos majorGridlines title numFmt majorTickMark minorTickMark tickLblPos spPr txPr"
+    " crossAx crosses auto lblAlgn lblOffset noMultiLvlLbl",
+    "valAx": "axId scaling delete axPos majorGridlines title numFmt majorTickMark minorTickMark tickLblPos spPr txPr"
+    " crossAx crosses crossBetween",
+    "legend": "legendPos layout overlay spPr txPr",
+    "twoCellAnchor": "from to graphicFrame clientData",
+    "graphicFrame": "nvGraphicFramePr xfrm graphic",
+}
+
+
+def test_elements_stand_in_the_order_of_the_schema(tmp_path: Path) -> None:
+    report(users_workbook(tmp_path / "a.xlsx"), tmp_path / "r.xlsx", *BOTH)
+    checked = set()
+    for name, content in parts(tmp_path / "r.xlsx").items():
+        if "sms_" not in name or name.endswith(".rels"):
+            continue
+        for element in ElementTree.fromstring(content).iter():
+            tag = element.tag.rpartition("}")[2]
+            if tag not in ORDER or (
+                tag == "chart" and not len(element)
+            ):  # a drawing refers to its chart by that name
+                continue
+            order, children = ORDER[tag].split(), [child.tag.rpartition("}")[2] for child in element]
+            assert [order.index(child) for child in children] == sorted(order.index(c) for c in children), tag
+            checked.add(tag)
+    assert checked == set(ORDER)
+
+
+def test_a_csv_has_no_sheets(tmp_path: Path) -> None:
+    source = tmp_path / "a.csv"
+    source.write_text("phone\n+393123456789\n", encoding="utf-8")
+    facts = Source(source, "csv", None, 1, ",", "utf-8", source.name)
+    zone = ZoneInfo("Europe/Rome")
+    written = write_report(facts, ROWS[:1], tmp_path / "r.csv", timezone=zone, sheets=BOTH)
+    assert written.without_sheets is None
+    assert "sms_summary" not in written.target.read_text(encoding="utf-8-sig")
