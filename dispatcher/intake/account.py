@@ -6,12 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 from pydantic import SecretStr
 
-from dispatcher.gateway.account import Account
 from dispatcher.gateway.account_models import Scope, Subscription, Token, split_scope
 from dispatcher.gateway.models import Route
+
+if TYPE_CHECKING:  # whoever only looks at what was found needs no HTTP
+    from dispatcher.gateway.account import Account
 
 CURRENCY = "EUR"  # the provider's
 _CALLS = frozenset({*(f"{route}-messages" for route in Route), "otp", "messages"})

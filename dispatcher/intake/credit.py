@@ -5,13 +5,16 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from datetime import datetime
 from decimal import Decimal
+from typing import TYPE_CHECKING
 
 import numpy as np
 
 from dispatcher.campaign.prices import Bill, Funds, Pricer
 from dispatcher.intake.account import CURRENCY, Credit
-from dispatcher.intake.house import House
 from dispatcher.sending.stops import Stop
+
+if TYPE_CHECKING:  # a plan is held against an account without a house
+    from dispatcher.intake.house import House
 
 
 @dataclass(frozen=True)

@@ -81,7 +81,9 @@ def write_workbook(path: Path, rows: int) -> None:
             part.write(b"</sheetData></worksheet>")
         with archive.open("xl/sharedStrings.xml", "w", force_zip64=True) as part:
             part.write(f'<sst xmlns="{_MAIN}" uniqueCount="{len(numbers)}">'.encode())
-            part.writelines(f'<si><t xml:space="preserve">{escape(text)}</t></si>'.encode() for text in numbers)
+            part.writelines(
+                f'<si><t xml:space="preserve">{escape(text)}</t></si>'.encode() for text in numbers
+            )
             part.write(b"</sst>")
 
 
