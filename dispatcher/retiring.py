@@ -36,11 +36,14 @@ def retiring(application: Application, ledger: Ledger, gateway: str) -> Iterator
 
 
 def _look_on(application: Application, ledger: Ledger, gateway: str, over: threading.Event) -> None:
-    last = False
+    last = told = False
     while not last:
         last = over.wait(EVERY_SECONDS)
+        code: str | None = None
         try:
-            if not retire(ledger, application.account, gateway, application.now()):
-                log.warning("own_token_not_deleted", extra={"gateway": gateway})
+            done = retire(ledger, application.account, gateway, application.now())
         except DispatcherError as error:  # the next look goes on
-            log.warning("own_token_not_deleted", extra={"gateway": gateway, "error": error.code})
+            done, code = False, error.code
+        if not done and not told:
+            log.warning("own_token_not_deleted", extra={"gateway": gateway, "error": code})
+        told = not done

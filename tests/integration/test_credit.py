@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from decimal import Decimal
@@ -10,8 +11,12 @@ from typing import Any
 
 import pytest
 
+from dispatcher.application import Application
+from dispatcher.campaign.prices import Funds
 from dispatcher.gateway.models import Route
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
+from dispatcher.settings import load
+from dispatcher.wording import Wording
 from tests.integration.inside import Inside
 from tests.integration.processes import TOKEN, GatewayOutside, once_each, people, write_rows
 
@@ -87,6 +92,7 @@ def test_a_run_that_cannot_be_paid_for_is_held_before_it_sends(inside: Inside, a
     again = inside("resume", str(held["campaign"]))
     assert again.code == 4
     assert "0.125 EUR are missing" in again.out
+    assert "The account has 0.10 EUR in the wallet; bundles: IT 3 parts." in again.out
 
     gateway.simulator.top_up(Decimal("0.125"))
     done = inside.json("resume", str(held["campaign"]), "--yes")
@@ -143,3 +149,24 @@ def test_a_wallet_that_runs_dry_halts_and_goes_on_once_it_is_filled(
     done = inside.json("resume", "1", "--yes")
     assert (done["code"], done["state"]) == (0, "finished")
     assert gateway.sends() == once_each(rows)
+
+
+def test_whoever_sends_unattended_asks_too(
+    inside: Inside, asked: Gateways, caplog: pytest.LogCaptureFixture
+) -> None:
+    asked(wallet=Decimal(3), bundles={Route.IT: 4})
+    caplog.set_level(logging.WARNING, logger="dispatcher.accounts")
+    with Application(load(), Wording("en")) as application:
+        house = application.house(Funds({}, None))
+        assert house.ask_funds is not None
+        assert house.ask_funds(house.funds, "EUR") == Funds({"IT": 4}, Decimal(3))
+    inside.monkeypatch.setenv("DISPATCHER_ACCOUNT_KEY", "wrong")
+    with Application(load(), Wording("en")) as application:
+        house = application.house(Funds({}, None))
+        assert house.ask_funds is not None
+        assert house.ask_funds(house.funds, "EUR") == house.funds
+    said = [record.msg for record in caplog.records if record.name == "dispatcher.accounts"]
+    assert said == ["account_not_asked"]
+    inside.monkeypatch.setenv("DISPATCHER_GATEWAY", "simulator")
+    with Application(load(), Wording("en")) as application:
+        assert application.house(Funds({}, None)).ask_funds is None
