@@ -94,7 +94,7 @@ def show_campaigns(
             at=campaign.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
         )
         if until is not None:
-            output.tell("status.waits_until", until=until.astimezone().strftime("%Y-%m-%d %H:%M"))
+            output.tell("status.waits_until", until=until.strftime("%Y-%m-%d %H:%M"))
         if campaign.priority != Priority.NORMAL:
             output.tell("status.priority", priority=words(f"priorities.{Priority(campaign.priority).code}"))
 
