@@ -23,7 +23,7 @@ def show_funnel(output: Output, funnel: Funnel) -> None:
         return
     largest = sorted(funnel.lines, key=lambda line: -line.accepted)
     for line in largest[:_SHOWN_LINES]:
-        place = f"{line.country or '?'} {line.route}"
+        place = f"{line.route} {line.country or '?'}"
         output.tell(
             "delivery.line", place=place, accepted=words.number(line.accepted), ends=_ends(words, line)
         )

@@ -173,6 +173,9 @@ class Awaiting:
         for campaign_id in sorted(late):
             while given_up := self._give_up_some(campaign_id, still, now):
                 done[campaign_id] = done.get(campaign_id, 0) + given_up
+            if campaign_id in done:
+                with self._database.write() as connection:
+                    note(connection, NO_FINAL_WORD, now, campaign_id=campaign_id, rows=done[campaign_id])
         return done
 
     def _give_up_some(self, campaign_id: int, still: Sequence[Any], now: datetime) -> int:
@@ -188,7 +191,6 @@ class Awaiting:
             given_up = connection.execute(update(rows).where(*mine).values(reason=NO_FINAL_WORD)).rowcount
             statement = update(campaigns).where(campaigns.c.id == campaign_id)
             connection.execute(statement.values(updated_at=now))
-            note(connection, NO_FINAL_WORD, now, campaign_id=campaign_id, rows=given_up)
             return given_up
 
 

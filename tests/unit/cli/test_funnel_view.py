@@ -57,5 +57,5 @@ def test_many_countries_are_cut_short(capsys: pytest.CaptureFixture[str]) -> Non
     many = [BillGroup(route="WW", country=f"A{n}", state=R.DELIVERED, rows=n) for n in range(1, 21)]
     show_funnel(Output(as_json=False, wording=Wording("en")), funnel_of(many))
     lines = capsys.readouterr().out.splitlines()
-    assert "A20 WW: 20" in lines[1]
+    assert "WW A20: 20" in lines[1]
     assert lines[-1] == "  and 8 countries more"
