@@ -218,6 +218,8 @@ frame.onload = () => {
     wide: page.documentElement.scrollWidth, fills: [fill("delivered"), fill("failed"), fill("sent")],
     margin: view.getComputedStyle(page.body).maxWidth,
     shown: [...page.querySelectorAll("rect")].filter((each) => each.getBoundingClientRect().height > 0).length,
+    stuck: [...page.querySelectorAll(".scroll")].filter(
+      (each) => !each.querySelector(".timeline") && each.scrollWidth > each.clientWidth + 1).length,
     drawn: page.querySelectorAll("rect").length,
   });
 };
@@ -238,7 +240,7 @@ def test_a_real_browser_shows_it_on_a_phone(ledger: Ledger, campaign: int, tmp_p
     seen = json.loads(html.unescape(found[1]))
     assert HOSTILE[:30] in seen["title"]
     assert (seen["top"], seen["scripts"], seen["images"], seen["loaded"]) == ("", 0, 0, 0)
-    assert seen["wide"] <= 390  # nothing sticks out of a phone
+    assert (seen["wide"] <= 390, seen["stuck"]) == (True, 0)  # nothing sticks out of a phone
     # the style applies, so the policy let it in; light or dark
     assert seen["fills"] in (
         ["rgb(46, 125, 50)", "rgb(198, 40, 40)", "rgb(30, 136, 229)"],
