@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 from collections import Counter
 from collections.abc import Callable
 from datetime import UTC, datetime, timedelta
@@ -12,6 +13,7 @@ import pytest
 from dispatcher.gateway.models import MessageState
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
 from tests.integration.processes import TOKEN, Cli, GatewayOutside, people, report_of, write_rows
+from tests.integration.watching import Watched, table
 
 S = MessageState
 SOON: dict[str, Any] = {"pending_after": 0.0, "final_after": (0.1, 0.3)}
@@ -91,6 +93,40 @@ def test_a_worker_asks_by_itself(cli: Cli, gateways: Callable[..., GatewayOutsid
     worker.process.terminate()
     assert worker.ended().code in (0, 130)
     assert cli.json("status", "1")["counts"] == {"delivered": 10, "undeliverable": 1, "rejected": 1}
+
+
+def test_ctrl_c_ends_the_waiting_and_not_the_campaign(
+    cli: Cli, gateways: Callable[..., GatewayOutside]
+) -> None:
+    gateways(pending_after=0.0, expired_rate=1.0)
+    write_rows(cli.folder / "a.csv", people(3))
+    running = cli.start("run", "a.csv", "--yes", "--json", "--wait-delivery", "30m")
+    running.when(lambda: cli.json("status", "1").get("state") == "finished")
+    running.when(
+        lambda: "on the way" in running.said
+    )  # a line for those who have no live bar comes every few seconds
+    ended = running.signal(signal.SIGINT).ended()
+    assert (ended.code, ended.json["state"], ended.json["counts"]) == (0, "finished", {"accepted": 3})
+    assert statuses(cli, ended.json) == {"accepted": 3}
+    assert "report ID --refresh" in ended.err
+
+
+@pytest.mark.long
+def test_a_watched_folder_updates_the_report_of_a_file_that_is_done(
+    cli: Cli, gateways: Callable[..., GatewayOutside]
+) -> None:
+    gateways(pending_after=0.0, final_after=(3.0, 4.0), forced_results=FATES)
+    watched = Watched(cli)
+    running = watched.start()
+    watched.drop("a.csv", table(people(5)))
+    running.when(watched.is_at("done", "a.csv"))
+    report = watched.beside("a.csv", ".report.csv")
+    assert report.read_text("utf-8-sig").count(",accepted,") == 5
+    # messages are asked about half a minute after the first look at nothing
+    running.when(lambda: bool(watched.told(running, "report_updated")), seconds=120)
+    text = report.read_text("utf-8-sig")
+    assert (text.count(",delivered,"), text.count(",undeliverable,"), text.count(",rejected,")) == (3, 1, 1)
+    assert running.signal(signal.SIGTERM).ended().code in (0, 130)
 
 
 @pytest.mark.parametrize("other", ["--detach", "--dry-run"])
