@@ -166,7 +166,11 @@ def cluster_under_fire(folder: Path, size: Size, config: SimulatorConfig | None 
     """One campaign sent by four workers on two machines, disturbed ``size.disturbances`` times."""
     rng = random.Random(f"{size.seed}/cluster")
     config = config or SimulatorConfig(
-        state=folder / "gateway.db", requests_per_minute=None, seed=size.seed, arrivals_kept=2_000_000
+        state=folder / "gateway.db",
+        requests_per_minute=None,
+        final_after=(86_400.0, 86_400.0),  # workers hear what becomes of messages: here they stay accepted
+        seed=size.seed,
+        arrivals_kept=2_000_000,
     )
     account = Account()
     with _cluster(folder, size, config) as cluster:

@@ -71,7 +71,13 @@ def gateways(cli: Cli) -> Iterator[Callable[..., GatewayOutside]]:
     with ExitStack() as stack:
 
         def start(**config: Any) -> GatewayOutside:
-            values = {"token": TOKEN, "requests_per_minute": None, **config}
+            # workers ask what became of messages: unless a test is about that, they stay accepted while it lasts
+            values = {
+                "token": TOKEN,
+                "requests_per_minute": None,
+                "final_after": (86_400.0, 86_400.0),
+                **config,
+            }
             thread = stack.enter_context(SimulatorThread(SimulatorConfig(**values)))
             cli.env |= {"DISPATCHER_GATEWAY": thread.url, "DISPATCHER_TOKEN": TOKEN}
             return GatewayOutside(thread)
