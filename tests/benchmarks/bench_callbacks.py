@@ -87,6 +87,7 @@ async def post_all(url: str, ledger_id: str, campaign: int, rows: int, connectio
             status = 0
             while status != 200:  # above the server's own bound, as a gateway would: again
                 async with session.post(url, json=body, headers=headers) as answer:
+                    await answer.read()  # else its connection is not used again
                     status = answer.status
                 statuses[status] += 1
 

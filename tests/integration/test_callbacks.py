@@ -8,6 +8,7 @@ import re
 import signal
 import socket
 import threading
+from collections import Counter
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any
@@ -18,14 +19,19 @@ import pytest
 from dispatcher.gateway.models import MessageState
 from dispatcher.gateway.signing import SIGNATURE_HEADER, Signer
 from dispatcher.gateway.simulator import Faults
+from dispatcher.gateway.simulator.faults import Fault
 from dispatcher.ledger import Accepted, Ledger, RowState
+from tests.integration.cluster import new_cluster
 from tests.integration.processes import Cli, GatewayOutside, Running, number, people, write_rows
+from tests.servers.postgres import Postgres
+from tests.servers.valkey import OwnDatabase
 from tests.unit.loaded import START, load_campaign, loadable_row
 
 R = RowState
 SECRET = "a secret that nobody guesses"
 QUICK = {"pending_after": 0.05, "final_after": (0.1, 0.3), "callback_poll": 0.02, "callback_backoff": 0.2}
 LOADED = 400
+FRENCH = "+33612345678"
 
 
 def free_port() -> int:
@@ -56,7 +62,7 @@ def states(cli: Cli, campaign: int) -> list[RowState]:
 
 
 def send(cli: Cli, rows: int, **env: str) -> dict[str, Any]:
-    write_rows(cli.folder / "people.csv", people(rows))
+    write_rows(cli.folder / "people.csv", [*people(rows), (FRENCH, "Your appointment is at 9:00.")])
     return cli.json("run", "people.csv", "--yes", **env)
 
 
@@ -64,6 +70,7 @@ def test_what_is_sent_is_reported_back(cli: Cli, gateways: Callable[..., Gateway
     """Late, doubled, out of order and some lost: who was told of is delivered, and nothing secret is shown."""
     gateways(
         **QUICK,
+        ww_price_delay=0.06,
         callbacks_doubled_rate=0.5,
         forced_results={number(3): MessageState.EXPIRED},
         expires_after=0.2,
@@ -79,6 +86,10 @@ def test_what_is_sent_is_reported_back(cli: Cli, gateways: Callable[..., Gateway
     assert (ended.code, last["event"], last["refused"], last["inbox"]) == (0, "ended", 0, 0)
     assert last["stored"] >= 24  # two states each
     ledger = Ledger.open(f"sqlite:///{cli.ledger}")
+    (french,) = (row for row in ledger.queries.report_rows(campaign) if row.country == "FR")
+    learnt = ledger.learnt.of(ledger.queries.campaign(campaign).gateway)
+    assert (learnt["WW", "FR"].count, learnt["WW", "FR"].median) == (1, french.actual_cost)
+    assert learnt["IT", "IT"].count == 12
     secret = ledger.agreement("callback_secret").reach("none", replace=False)
     assert ledger.processes.all() == []
     ledger.dispose()
@@ -87,12 +98,13 @@ def test_what_is_sent_is_reported_back(cli: Cli, gateways: Callable[..., Gateway
     assert not any(each in shown for each in (SIGNATURE_HEADER, number(3), number(0), "appointment"))
 
 
-@pytest.mark.parametrize("fault", ["error_after", "reset_after"])
-def test_callbacks_prove_what_answers_left_in_doubt(
-    cli: Cli, gateways: Callable[..., GatewayOutside], fault: str
+@pytest.mark.parametrize("fault", [Fault.HANG_AFTER, pytest.param(Fault.RESET_AFTER, marks=pytest.mark.long)])
+def test_callbacks_prove_what_answers_leave_open(
+    cli: Cli, gateways: Callable[..., GatewayOutside], fault: Fault
 ) -> None:
-    """No listing shows anything: only the callbacks can tell."""
-    gateway = gateways(**QUICK, listing_lag=10_000.0, faults=Faults(rates={fault: 0.4}), seed=3)
+    """They come before the answer, or instead of it.  No listing shows anything: only they can tell."""
+    faults = Faults(rates={fault: 0.4}, hang_seconds=1.5)
+    gateway = gateways(**QUICK, listing_lag=10_000.0, faults=faults, seed=3)
     server = serving(cli, DISPATCHER_CALLBACK_SECRET=SECRET)
     env = {"DISPATCHER_CALLBACK_URL": url_of(server), "DISPATCHER_CALLBACK_SECRET": SECRET}
     answer = send(cli, 15, **env)
@@ -108,6 +120,7 @@ def refused(metrics_port: int) -> float:
     return float(line[1]) if line else 0.0
 
 
+@pytest.mark.long
 def test_another_secret_stores_nothing(cli: Cli, gateways: Callable[..., GatewayOutside]) -> None:
     gateways(**QUICK)
     port = free_port()
@@ -191,6 +204,28 @@ def test_what_was_answered_survives_a_kill(cli: Cli) -> None:
         assert gateway.kept <= delivered
     assert gateway.left() == []
     assert server.signal(signal.SIGTERM).ended().code == 0
+
+
+def test_several_servers_of_a_ledger_on_servers(
+    cli: Cli, gateways: Callable[..., GatewayOutside], postgres: Postgres, valkey: OwnDatabase
+) -> None:
+    """Each machine for itself: the one that sends and the two that receive share the secret by the ledger."""
+    gateways(**QUICK)
+    with new_cluster(cli, postgres, valkey) as cluster:
+        servers = [serving(cli), serving(cli)]
+        cluster.worker(DISPATCHER_CALLBACK_URL=url_of(servers[0]))
+        answer = send(cli, 5)
+        ledger = cluster.ledger()
+        servers[0].when(lambda: R.ACCEPTED not in ledger.queries.counts(answer["campaign"]))
+        key = f"{ledger.id}.{answer['campaign']}.2"
+        secret = ledger.agreement("callback_secret").reach("none", replace=False)
+        body = {"id": "another", "callback": {"custom": {"row": key}}}
+        headers = {SIGNATURE_HEADER: Signer(secret).signature(key)}
+        assert httpx.post(url_of(servers[1]), json=body, headers=headers).status_code == 200
+        roles = Counter(process.role for process in ledger.processes.all())
+        assert (roles["serve"], roles["worker"]) == (2, 1)
+        ledger.dispose()
+        assert {server.signal(signal.SIGTERM).ended().code for server in servers} == {0}
 
 
 def test_a_port_that_is_taken_is_named(cli: Cli) -> None:
