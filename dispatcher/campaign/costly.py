@@ -94,13 +94,14 @@ class CostlyCharacters:
             only_mine[mine] = saved[mine]
             known.price(rows, only_mine, len(mine), pricer)
 
-    def savings(self, bill: Bill) -> CampaignSavings:
-        """What was found so far; ``bill`` is that of the watched pricer."""
-        told = {source: known.told(bill) for source, known in self._sources.items()}
+    def savings(self, pricer: Pricer) -> CampaignSavings:
+        """What was found so far on the rows that the watched ``pricer`` priced."""
+        bill = pricer.bill()
+        told = {source: known.told(bill, pricer) for source, known in self._sources.items()}
         template = told.pop(None, None)
         columns = sorted(told.items(), key=lambda entry: (-entry[1].parts, -entry[1].rows))
         return CampaignSavings(
-            self._total.told(bill),
+            self._total.told(bill, pricer),
             self._characters,
             {heading: saved for heading, saved in columns if heading is not None},
             template,
@@ -191,29 +192,41 @@ def _own_words(source: str) -> str:
 
 
 class _Source:
-    """What one source brought in, and the campaign priced without it."""
+    """What one source brought in, and what the campaign would cost without it.
+
+    Where bundles pay, the campaign is priced a second time; elsewhere each part saved is worth its price.
+    """
 
     def __init__(self) -> None:
         self.saved = Saved()
+        self._parts: Counter[tuple[str, str]] = Counter()
         self._without: Pricer | None = None
 
     def price(self, rows: PricedRows, saved: npt.NDArray[np.int64], hit: int, pricer: Pricer) -> None:
         self.saved.rows += hit
         self.saved.parts += int(saved.sum())
-        if self._without is None and saved.any():
+        if self._without is None and pricer.has_bundles and saved.any():
             self._without = copy.deepcopy(pricer)  # so far both campaigns are the same
         if self._without is not None:
             self._without.price_to(rows.rows, rows.destinations, rows.parts - saved)
+            return
+        to = rows.destinations
+        self._parts.update(dict(zip(to.names, to.sums(saved).tolist(), strict=True)))
 
-    def told(self, bill: Bill) -> Saved:
+    def told(self, bill: Bill, pricer: Pricer) -> Saved:
+        self.saved.cost, self.saved.unpriced_parts = Decimal(0), 0
         if self._without is None:
+            for name, parts in self._parts.items():
+                price = pricer.price_of(*name)
+                self.saved.cost += Decimal(0) if price is None else price * parts
+                self.saved.unpriced_parts += parts if price is None else 0
             return self.saved
         without = self._without.bill()
-        unpriced = 0
         for name, actual in bill.countries.items():
             if actual.unpriced_rows:
                 other = without.countries[name]
-                unpriced += (actual.parts - actual.bundle_parts) - (other.parts - other.bundle_parts)
+                self.saved.unpriced_parts += (
+                    actual.parts - actual.bundle_parts - other.parts + other.bundle_parts
+                )
         self.saved.cost = bill.estimated_cost - without.estimated_cost
-        self.saved.unpriced_parts = unpriced
         return self.saved

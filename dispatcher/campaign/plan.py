@@ -106,7 +106,7 @@ class Planner:
 
     def savings(self) -> CampaignSavings:
         """What ``--gsm7`` would save on the rows planned so far, and which column's cells are to blame."""
-        return self._costly.savings(self._pricer.bill())
+        return self._costly.savings(self._pricer)
 
     def _plan(self, readings: RowReadings) -> PlanChunk:
         chunk, phones, text = readings.chunk, readings.phones, readings.text

@@ -233,6 +233,15 @@ class Pricer:
             self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += cost * n
             self._totals.largest_world = max(self._totals.largest_world, all_parts)
 
+    @property
+    def has_bundles(self) -> bool:
+        """Whether something is left of a bundle."""
+        return any(self._left.values())
+
+    def price_of(self, route: str, country: str) -> Decimal | None:
+        """The price of a part that no bundle pays."""
+        return self._book.price(route, country)
+
     def bill(self) -> Bill:
         """The bill of all rows priced so far."""
         totals = self._totals

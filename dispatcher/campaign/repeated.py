@@ -23,6 +23,9 @@ def guard_keys(recipients: pa.Array, texts: pa.Array) -> list[bytes]:
     wide = pa.large_string()  # a chunk of long texts has more bytes than 32-bit offsets can count
     joined = pc.binary_join_element_wise(recipients.cast(wide), texts.cast(wide), pa.scalar("\0", wide))
     data, ends = text_bytes(joined)
-    view = data.data
-    pieces = itertools.pairwise(ends.tolist())
-    return [blake2b(view[start:end], digest_size=KEY_BYTES).digest() for start, end in pieces]
+    whole, empty, keys = data.tobytes(), blake2b(digest_size=KEY_BYTES), []
+    for start, end in itertools.pairwise(ends.tolist()):
+        digest = empty.copy()  # a third faster than to make one
+        digest.update(whole[start:end])
+        keys.append(digest.digest())
+    return keys
