@@ -22,6 +22,7 @@ from dispatcher.ledger import (
     Screening,
 )
 from dispatcher.ledger import purging as module
+from dispatcher.ledger.claiming import GUARD_LOCKS
 from dispatcher.ledger.purging import NOBODY
 from dispatcher.ledger.schedules import NewSchedule
 from tests.unit.loaded import START
@@ -292,6 +293,32 @@ def test_a_claim_never_misses_the_guard_while_hashes_change(ledger_url: str, new
     assert claimed == []
     assert all(desk.ledger.queries.counts(other) == {RowState.ALREADY_SENT: rows} for other in others)
     desk.ledger.dispose()
+
+
+def test_on_a_server_a_chunk_waits_for_who_asks_the_guard(server_desk: Any) -> None:
+    """Between a claim's look whether hashes have to be known and its look for keys, none becomes a hash."""
+    desk = server_desk
+    campaign = sent(desk)
+    now = desk.now + 200 * DAY
+    (gateway,) = desk.raw("SELECT gateway_id FROM campaigns WHERE id = ?", campaign)[0]
+    waiting = (
+        "SELECT count(*) FROM pg_stat_activity WHERE wait_event_type = 'Lock' AND wait_event = 'advisory'"
+    )
+    for step in (
+        lambda: desk.ledger.purging.begin(campaign, now - 90 * DAY, YEAR, now),
+        lambda: desk.ledger.purging.forget_rows(campaign, -1, YEAR, now),
+    ):
+        before = desk.raw("SELECT guarded_until FROM campaigns"), guard_keys(desk, campaign)
+        with desk._connect() as claim, ThreadPoolExecutor(1) as thread:
+            claim.execute("SELECT pg_advisory_xact_lock(%s, %s)", (GUARD_LOCKS, gateway))
+            running = thread.submit(step)
+            while not running.done() and not desk.raw(waiting)[0][0]:
+                pass
+            assert not running.done()
+            assert (desk.raw("SELECT guarded_until FROM campaigns"), guard_keys(desk, campaign)) == before
+            claim.commit()
+            assert running.result(timeout=30)
+        assert (desk.raw("SELECT guarded_until FROM campaigns"), guard_keys(desk, campaign)) != before
 
 
 # --- a file really forgets
