@@ -22,6 +22,7 @@ from dispatcher.errors import UsageError
 from dispatcher.presence import present
 from dispatcher.sending.services import LedgerThread, SystemClock
 from dispatcher.target import choose_target
+from jobs.garbage import collected_seldom
 
 if TYPE_CHECKING:
     from dispatcher.application import Application
@@ -111,6 +112,7 @@ def build_callback_service(
         target = choose_target(application.configuration, must_be_named=True)
         ledger = application.ledger()
         signer = application.signer(ledger)
+        stack.enter_context(collected_seldom())
         listener = stack.enter_context(_listener(host, port))
         presence = stack.enter_context(present(application, ledger, "serve", target.name))
         presence.register()

@@ -119,7 +119,7 @@ def measure(rows: int, connections: int) -> float:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0] if __doc__ else None)
     parser.add_argument("--rows", type=int, default=20_000)
-    parser.add_argument("--connections", type=int, default=64)
+    parser.add_argument("--connections", type=int, default=256)
     parser.add_argument("--runs", type=int, default=3)
     given = parser.parse_args()
     rates = sorted(measure(given.rows, given.connections) for _ in range(given.runs))
