@@ -75,7 +75,8 @@ def older_versions(ledger: Ledger, campaign: CampaignView) -> list[Older]:
             by_key = mine["key"] is not None and mine["key"] == other.options["list"]["key"]
             overlap = ledger.versions.overlap(campaign.id, other.id, by_key=by_key)
             if overlap.waiting:
-                replaced = _is_version(overlap, is_reminder="remind_before" in campaign.options)
+                is_reminder = "remind_before" in campaign.options
+                replaced = _is_version(overlap, is_reminder=is_reminder, by_key=by_key)
                 found.append(Older(other.id, other.file_name, overlap.waiting, replaced))
     return found
 
@@ -100,11 +101,14 @@ def _is_same_list(mine: Mapping[str, Any], other: CampaignView) -> bool:
     )
 
 
-def _is_version(overlap: Overlap, *, is_reminder: bool) -> bool:
+def _is_version(overlap: Overlap, *, is_reminder: bool, by_key: bool) -> bool:
     """A reminder for the same person and hour stands in no other list; a text at a time may, if it says the same to
-    everybody.  Apart from that, half of those who still wait have to be there.
+    everybody.  Apart from that, half of those who still wait have to be there.  People who come again and again are
+    in the next list as well: one whose times are all later is taken for that, unless a key says what was moved.
     """
-    return 2 * overlap.found >= overlap.waiting or (is_reminder and overlap.same)
+    if is_reminder and overlap.same:
+        return True
+    return 2 * overlap.found >= overlap.waiting and (by_key or not overlap.later)
 
 
 def _close(ledger: Ledger, older: int, now: datetime) -> None:

@@ -14,7 +14,9 @@ from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.schema import is_ready, rows
 from dispatcher.ledger.states import RowState
+from dispatcher.ledger.values import from_instant
 
+_AT_ONCE = from_instant(0)
 THREAD_BYTES = 8  # of a reminder's key: whom and what it is about, whatever its time
 
 
@@ -22,11 +24,13 @@ THREAD_BYTES = 8  # of a reminder's key: whom and what it is about, whatever its
 class Overlap:
     """``waiting`` rows of the older campaign are still to be sent; ``found`` of them have their person (or, where a key
     column tells appointments apart, their appointment) in the newer one.  ``same``: some reminder stands in both.
+    ``later``: every time in the newer one is later than all that still waits in the older one.
     """
 
     waiting: int
     found: int
     same: bool
+    later: bool
 
 
 class Versions:
@@ -47,13 +51,17 @@ class Versions:
             named = select(mine.c.recipient).where(*readable, mine.c.recipient.is_not(None))
             found = rows.c.recipient.in_(named)
         keys = select(mine.c.guard_key).where(*readable, mine.c.guard_key.is_not(None))
-        counted = select(func.count(), func.count().filter(found)).where(
-            rows.c.campaign_id == older, is_ready()
-        )
+        sums = (func.count(), func.count().filter(found), func.max(rows.c.due_at))
+        counted = select(*sums).where(rows.c.campaign_id == older, is_ready())
         same = select(exists().where(rows.c.campaign_id == older, rows.c.guard_key.in_(keys)))
+        begins = select(func.min(mine.c.due_at)).where(*readable, mine.c.due_at > _AT_ONCE)
         with self._database.read() as connection:
-            waiting, of_them = connection.execute(counted).one()
-            return Overlap(waiting, of_them, bool(waiting and connection.execute(same).scalar_one()))
+            waiting, of_them, last = connection.execute(counted).one()
+            if not waiting:
+                return Overlap(0, 0, same=False, later=False)
+            first = connection.execute(begins).scalar()
+            later = first is not None and first > last
+            return Overlap(waiting, of_them, bool(connection.execute(same).scalar_one()), later)
 
     def withdraw(self, newer: int, older: int, now: datetime) -> int:
         """Cancel what still waits of the older campaign, in short transactions; gives how many rows.

@@ -161,8 +161,10 @@ def test_a_list_that_is_run_again_withdraws_what_waits_of_the_older_one(
         "1h",
     )
 
+    at = {days: clock(timedelta(days=days)) for days in (-1, 2, 3)}
+
     def run(name: str, *rows: tuple[str, str, int]) -> dict[str, Any]:
-        cells = [(who, said, clock(timedelta(days=days))) for who, said, days in rows]
+        cells = [(who, said, at[days]) for who, said, days in rows]
         write(cli.folder / name, cells, "phone", "name", "when")
         return cli.json("run", name, *options)
 

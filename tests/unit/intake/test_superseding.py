@@ -15,6 +15,7 @@ from dispatcher.ledger import CampaignState, Ledger, RowState
 from tests.unit.loaded import load_campaign, loadable_row
 
 NOW = datetime(2026, 3, 2, 10, tzinfo=UTC)
+HOUR = timedelta(hours=1)
 TUESDAY, WEDNESDAY = NOW + timedelta(days=2), NOW + timedelta(days=3)
 ANNA, LUCA, SARA, EVA = "+393123456789", "+393987654321", "+393471234567", "+393401234567"
 FILE = ("file /c",)
@@ -86,10 +87,14 @@ def test_what_was_moved_or_deleted_is_withdrawn_with_a_reason_and_announced(ledg
     [
         # one and the same reminder is enough: the doctor is ill, and almost everybody was cancelled
         ([(ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, TUESDAY)], [(SARA, TUESDAY), (EVA, TUESDAY)], True),
-        # everybody moved
-        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY), (LUCA, WEDNESDAY)], True),
+        # everybody moved to an earlier day
+        ([(ANNA, WEDNESDAY), (LUCA, WEDNESDAY)], [(ANNA, TUESDAY), (LUCA, TUESDAY)], True),
         # half of them moved, the others are gone
-        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY)], True),
+        ([(ANNA, WEDNESDAY), (LUCA, WEDNESDAY)], [(ANNA, TUESDAY)], True),
+        # some moved to a later day, some to an earlier hour
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY), (LUCA, TUESDAY - HOUR)], True),
+        # the next day's list, in which everybody comes again
+        ([(ANNA, TUESDAY), (LUCA, TUESDAY)], [(ANNA, WEDNESDAY), (LUCA, WEDNESDAY)], False),
         # the next day's list, in which somebody comes again
         ([(ANNA, TUESDAY), (LUCA, TUESDAY), (SARA, TUESDAY)], [(ANNA, WEDNESDAY), (EVA, WEDNESDAY)], False),
         # another doctor's list under the same name
@@ -167,10 +172,10 @@ def test_one_name_in_common_is_the_same_list_and_a_newer_one_is_never_withdrawn(
 
 @pytest.mark.parametrize("stop", ["hold", "pause", "halt"])
 def test_one_that_waits_for_a_person_is_withdrawn_as_well_and_closed(ledger: Ledger, stop: str) -> None:
-    older = begun(ledger, 1, (ANNA, TUESDAY))
+    older = begun(ledger, 1, (ANNA, WEDNESDAY))
     stops = {"hold": ledger.campaigns.hold, "halt": ledger.campaigns.halt}
     assert stops[stop](older, "bug", NOW) if stop in stops else ledger.campaigns.pause(older, NOW)
-    newer = begun(ledger, 2, (ANNA, WEDNESDAY))
+    newer = begun(ledger, 2, (ANNA, TUESDAY))
     assert [found.replaced for found in superseded(ledger, newer)] == [True]
     assert ledger.queries.campaign(older).state in (C.CANCELLED, C.FINISHED)
 
