@@ -188,7 +188,9 @@ def naive(field: Field) -> Line:
     """Planning beside the loop that one would write first, by the row."""
     large, few = field.file("csv", field.rows), field.file("csv", NAIVE_ROWS)
     loops, plans = in_turn(
-        field.runs, lambda: run(child("naive", str(few))), lambda: run(child("plan", str(large)))
+        field.runs,
+        lambda: run(python("-m", "tests.benchmarks.naive", str(few))),
+        lambda: run(child("plan", str(large))),
     )
     ratios = [inner(loops, which) / NAIVE_ROWS / (inner(plans, which) / field.rows) for which in (0, 1)]
     shown = f"{inner(plans, 0) / field.rows * 1e6:.1f} us a row"

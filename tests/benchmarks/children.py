@@ -74,27 +74,6 @@ def bare(file: str, folder: str) -> None:
         timed(insert)
 
 
-def naive(file: str) -> None:
-    """What one would write first: pandas, phonenumbers and Jinja2, row by row."""
-    import pandas
-    import phonenumbers
-    from jinja2.sandbox import SandboxedEnvironment
-
-    def rows() -> None:
-        template = SandboxedEnvironment().from_string(TEMPLATE)
-        for row in pandas.read_csv(file, dtype=str, keep_default_na=False).to_dict("records"):
-            try:
-                number = phonenumbers.parse(row["Cellulare"], "IT")
-            except phonenumbers.NumberParseException:
-                continue
-            if phonenumbers.is_valid_number(number) and phonenumbers.number_type(number) in (1, 2):
-                phonenumbers.format_number(number, phonenumbers.PhoneNumberFormat.E164)
-                text = template.render(row)
-                -(-len(text) // (153 if text.isascii() else 67))
-
-    timed(rows)
-
-
 def resave(file: str, target: str) -> None:
     """What openpyxl takes to read a workbook and write it again."""
     import openpyxl
@@ -148,7 +127,5 @@ def timed(work: Callable[[], object]) -> None:
 
 
 if __name__ == "__main__":
-    programs: dict[str, Callable[..., None]] = {
-        one.__name__: one for one in (plan, load, bare, naive, resave, grow)
-    }
+    programs: dict[str, Callable[..., None]] = {one.__name__: one for one in (plan, load, bare, resave, grow)}
     programs[sys.argv[1]](*sys.argv[2:])
