@@ -95,7 +95,6 @@ def report(
     from dispatcher.cli.campaign_view import campaign_values, show_report
     from dispatcher.cli.exits import campaign_exit
     from dispatcher.cli.funnel_view import funnel_values, show_funnel
-    from dispatcher.cli.refreshing import refresh_deliveries
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
     from dispatcher.report.funnel import funnel_of
@@ -107,6 +106,8 @@ def report(
         opened = application.required_ledger()
         view = opened.queries.campaign(campaign)
         if refresh:
+            from dispatcher.cli.refreshing import refresh_deliveries
+
             refresh_deliveries(application, output, view)
             view = opened.queries.campaign(campaign)
         reporter, page = application.reporter(opened), {}
