@@ -18,34 +18,29 @@ from pathlib import Path
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
-from dispatcher.errors import DispatcherError, Halted, UsageError
+from dispatcher.errors import DispatcherError, UsageError
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.canary import (
     Canary,
     Went,
-    dismiss_canary,
-    is_for_a_person,
     prepare_canary,
     through_canary,
 )
-from dispatcher.intake.credit import Shortfall, hold_if_short
+from dispatcher.intake.consent import Consent
 from dispatcher.intake.delivered import wait_for_delivery
 from dispatcher.intake.follow import follow
-from dispatcher.intake.house import Approval, House, OtherTexts, Watcher
+from dispatcher.intake.house import Approval, House, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
 from dispatcher.intake.own_token import arm, disarmed, required_desk
-from dispatcher.intake.question import is_above_cap, next_question
-from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
-from dispatcher.intake.superseding import Older, older_versions, supersede_older
 from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.ledger.states import UNDER_WAY
 from dispatcher.report.files import check_folder
 from dispatcher.sending.freshness import let_it_be_screened
 from dispatcher.sending.preflight import PreflightChoice
-from dispatcher.sending.stops import CANARY_STOPS, Stop
+from dispatcher.sending.stops import CANARY_STOPS
 
 C = CampaignState
 
@@ -79,11 +74,8 @@ class Launch:
         self._canary = canary or Canary()
         self._detached = detached
         self._begun = begun
-        self._approval = approval
+        self._consent = Consent(house, watcher, approval)
         self._started = time.monotonic()
-        self._other_texts: OtherTexts | None = None
-        self._older: tuple[Older, ...] = ()
-        self._shortfall: Shortfall | None = None
 
     def run(self, request: LaunchRequest) -> Landing:
         """From a file to its report.
@@ -162,7 +154,7 @@ class Launch:
                 self._ledger.campaigns.begin_preflight(campaign.id, self._house.clock.now())
                 leave_out_listed(self._house, self._watcher, campaign)
             screened = screen(self._house, self._watcher, campaign, request.preflight, ask=False)
-            self._tell_other_texts(campaign)
+            self._consent.tell_other_texts(campaign)
             counts = self._ledger.queries.counts(campaign.id)
             ended = self._ledger.queries.campaign(campaign.id)
         finally:
@@ -176,7 +168,7 @@ class Launch:
             dry_run=True,
             discarded=discarded,
             forbidden=screened.forbidden,
-            other_texts=self._other_texts,
+            other_texts=self._consent.other_texts,
         )
 
     def _discard(self, campaign: CampaignView) -> bool:
@@ -241,68 +233,21 @@ class Launch:
         self._leave_out(campaign.id, screened.forbidden)
         return ()
 
-    def _tell_other_texts(self, campaign: CampaignView) -> None:
-        self._other_texts = other_texts(self._house, campaign.id)
-        if self._other_texts is not None:
-            self._watcher.other_texts(self._other_texts)
-
     def _send_or_hold(self, campaign: CampaignView, forbidden: tuple[int, ...]) -> bool:
-        """Ask unless it was approved before, then send and follow to the end; True when a person interrupted."""
-        now = self._house.clock.now()
-        question = next_question(self._house, campaign.id)
-        if forbidden:
-            self._ledger.campaigns.hold(campaign.id, str(Stop.PREFLIGHT_FORBIDDEN), now)
+        """Send and follow to the end what may be sent; True when a person interrupted."""
+        if not self._consent.is_given(campaign, forbidden):
             return False
-        if question is None:
-            self._supersede(campaign)
-            self._ledger.campaigns.finish_if_done(campaign.id, now)
-            return False
-        if campaign.started_at is None and self._approval is not None:
-            self._tell_other_texts(campaign)
-            if not self._approval.is_given(question, self._other_texts):
-                self._ledger.campaigns.await_approval(campaign.id, self._house.clock.now())
-                return False
-            question = next_question(self._house, campaign.id) or question  # its limit may be another one now
-        # what is in doubt takes its part of the limit, and may turn out not to have been sent: that is looked at first
-        doubts = self._ledger.queries.counts(campaign.id).get(RowState.IN_DOUBT)
-        if is_above_cap(question) and not doubts:
-            self._ledger.campaigns.hold(campaign.id, str(Stop.COST_CAP), now)
-            return False
-        if (shortfall := hold_if_short(self._house, campaign.id)) is not None:
-            self._shortfall = shortfall
-            return False
-        after_canary = is_for_a_person(self._house, campaign)
-        if campaign.started_at is None:
-            if self._approval is None:
-                self._tell_other_texts(campaign)
-            self._tell_older(campaign)
-        asks = campaign.started_at is None or after_canary
-        if asks and not self._watcher.confirm(question):
-            raise Halted("usage_confirm_no", campaign=campaign.id)
-        if after_canary:
-            dismiss_canary(self._house, campaign.id)
         prepare_canary(self._house, campaign, self._canary)
         arm(self._house, campaign.id)
         self._ledger.campaigns.start_sending(campaign.id, self._house.clock.now())
-        self._supersede(campaign)
+        self._consent.supersede(campaign)
         return self._follow(campaign.id)  # also where another process has started or stopped it meanwhile
-
-    def _tell_older(self, campaign: CampaignView) -> None:
-        self._older = tuple(older_versions(self._ledger, campaign))
-        if self._older:
-            self._watcher.older_versions(self._older)
-
-    def _supersede(self, campaign: CampaignView) -> None:
-        """What waits of older versions of its list is withdrawn, also where nothing is left to be sent of this one."""
-        if campaign.started_at is None and not self._older:
-            self._tell_older(campaign)
-        supersede_older(self._ledger, campaign, self._house.clock.now())
 
     def _finish(self, campaign: CampaignView) -> bool:
         """Nothing is ready: what is in doubt is looked for, and the campaign ends; True when interrupted."""
         now, campaign_id = self._house.clock.now(), campaign.id
         if campaign.started_at is None:
-            self._supersede(campaign)
+            self._consent.supersede(campaign)
         if self._ledger.queries.counts(campaign_id).get(RowState.IN_DOUBT):
             self._ledger.campaigns.resume(campaign_id, now)
             return self._follow(campaign_id)
@@ -356,9 +301,9 @@ class Launch:
             seconds=self._seconds(),
             interrupted=interrupted,
             forbidden=forbidden,
-            other_texts=self._other_texts,
-            older=self._older,
-            shortfall=self._shortfall,
+            other_texts=self._consent.other_texts,
+            older=self._consent.older,
+            shortfall=self._consent.shortfall,
         )
 
     def _seconds(self) -> float:
