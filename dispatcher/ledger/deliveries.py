@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, select
 
+from dispatcher.ledger.awaiting import NO_FINAL_WORD
 from dispatcher.ledger.campaigns import all_locked
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
@@ -221,7 +222,7 @@ def _apply(
 
 
 def _facts(connection: Connection, campaign_id: int, numbers: Collection[int | None]) -> dict[int, Row[Any]]:
-    query = select(*FACTS, rows.c.recipient, rows.c.text)
+    query = select(*FACTS, rows.c.recipient, rows.c.text, rows.c.reason)
     chosen = (rows.c.campaign_id == campaign_id, rows.c.row.in_(sorted(filter(None, numbers))))
     found: Sequence[Any] = connection.execute(query.where(*chosen)).all()
     return {row.row: row for row in found}
@@ -277,7 +278,8 @@ def _outcome(row: Row[Any], reports: Reports) -> Decision:
         if new is None and report.state is not None and may_move(row.state, report.state):
             new = report.state
             values |= {"delivered_at": report.delivered_at, "error_code": report.error_code}
-            values |= {"reason": None}  # a final word came after all
+            if row.reason == NO_FINAL_WORD:
+                values |= {"reason": None}  # it came after all
             values |= {"error_detail": short_detail(report.error_detail)}
         news = news_of(row, report.actual_cost, report.parts, report.encoding)
         values |= {name: value for name, value in news.items() if not values.get(name)}

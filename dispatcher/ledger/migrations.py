@@ -126,8 +126,8 @@ def _version_6(connection: Connection) -> None:
     connection.execute(text(_LEARNT_6))
     connection.execute(text(_CODES_6.format(number=number, blob="BYTEA" if server else "BLOB")))
     connection.execute(text("CREATE INDEX codes_sent_lately ON codes_sent (gateway, at)"))
-    # who is asked about next: messages that are not final yet (nor given up, which has a reason), the oldest first
-    awaiting = "state = 4 AND reason IS NULL"
+    # who is asked about next: messages that are not final yet (nor given up), the oldest first
+    awaiting = "state = 4 AND (reason IS NULL OR reason <> 'no_final_word')"
     connection.execute(text(f"CREATE INDEX rows_awaiting ON rows (gateway_id, sent_at) WHERE {awaiting}"))
     # and final ones whose price has not been told yet
     unpriced = "actual_cost IS NULL AND state BETWEEN 5 AND 8"

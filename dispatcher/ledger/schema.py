@@ -236,7 +236,8 @@ def is_unsettled() -> TextClause:
 
 def is_awaiting() -> TextClause:
     """Rows whose message is not final, and was not given up; the partial index's own words."""
-    return text(f"rows.state = {int(RowState.ACCEPTED)} AND rows.reason IS NULL")
+    not_given_up = "(rows.reason IS NULL OR rows.reason <> 'no_final_word')"
+    return text(f"rows.state = {int(RowState.ACCEPTED)} AND {not_given_up}")
 
 
 def is_unpriced() -> TextClause:

@@ -15,6 +15,7 @@ import pytest
 from sqlalchemy import event
 
 from dispatcher.ledger import DeliveryReport, InDoubt, Ledger, RowState
+from dispatcher.ledger.awaiting import Asked, Span
 
 # EXPLAIN in SQLite's words and in PostgreSQL's
 WHOLE_TABLE = ("SCAN rows", "Seq Scan on rows")
@@ -112,9 +113,14 @@ def delivering(desk: Any) -> None:
     desk.ledger.awaiting.among("sandbox", ["m3"])
 
 
+def polling(desk: Any) -> None:
+    desk.ledger.awaiting.rows(Asked("sandbox", [Span(until=desk.now)]), limit=5)
+    desk.ledger.awaiting.give_up("sandbox", desk.now - SINCE, desk.now)
+
+
 @pytest.mark.parametrize(
     "verb",
-    [claiming, sweeping, looking, reporting, reconciling, guarding, delivering],
+    [claiming, sweeping, looking, reporting, reconciling, guarding, delivering, polling],
     ids=lambda verb: verb.__name__,
 )
 def test_no_statement_reads_the_whole_table(sent: Any, verb: Callable[[Any], None]) -> None:
@@ -134,6 +140,7 @@ def test_no_statement_reads_the_whole_table(sent: Any, verb: Callable[[Any], Non
         (guarding, "rows_sent_to"),
         (guarding, "one_row_per_message"),
         (delivering, "one_row_per_message"),
+        (polling, "rows_awaiting"),
     ],
 )
 def test_the_indexes_are_used(sent: Any, verb: Callable[[Any], None], index: str) -> None:

@@ -283,6 +283,17 @@ def test_asking_ends_after_48_hours_and_a_margin_and_the_row_says_so(stage: Any)
     assert NO_FINAL_WORD in set(Reason)
 
 
+def test_who_was_accepted_by_a_blocklisted_account_is_asked_about_like_any_other(stage: Any) -> None:
+    campaign = sent(stage, 3)
+    stage.sql("UPDATE rows SET reason = 'blocklisted_with_it'")
+    becomes(stage, S.DELIVERED, "Hello 2")
+    polled = sweep(stage)
+    assert (polled.awaited, polled.changed) == (3, 1)
+    assert stage.counts(campaign)[RowState.DELIVERED] == 1
+    rounds(stage, Timetable(), [timedelta(days=9)])
+    assert stage.rows(campaign, "reason") == ["blocklisted_with_it", NO_FINAL_WORD, NO_FINAL_WORD]
+
+
 def test_what_was_accepted_long_before_anybody_could_ask_is_asked_about_once(stage: Any) -> None:
     late, gone = "Hello 2", "Hello 3"
     campaign = sent(stage, 2)
