@@ -14,6 +14,7 @@ from dispatcher.sending.stops import Stop
 DEARER_BY = Decimal("1.10")  # a part may cost so much of its estimate
 DELIVERED_SHARE = 0.5  # of those that are final, at least
 R = RowState
+_OPEN = {R.ACCEPTED, R.SENDING, R.IN_DOUBT}
 _GONE_OUT = SENT | {R.SENDING, R.IN_DOUBT, R.REFUSED}
 Place = tuple[str, str]  # route and country
 
@@ -80,9 +81,12 @@ class Judgement:
 
 
 def is_settled(rows: Iterable[CanaryRow]) -> bool:
-    """Whether waiting longer would tell nothing: every message is final and has its price."""
+    """Whether waiting longer would tell nothing: every message is final and has its price.
+
+    Of a row in doubt a callback may still tell.
+    """
     return all(
-        row.state is not R.ACCEPTED and (row.state not in SENT or row.actual_cost is not None) for row in rows
+        row.state not in _OPEN and (row.state not in SENT or row.actual_cost is not None) for row in rows
     )
 
 

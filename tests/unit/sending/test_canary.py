@@ -112,7 +112,8 @@ def test_what_their_fate_says_about_the_rest(rows: list[CanaryRow], stops: list[
 
 def test_when_waiting_longer_would_tell_nothing() -> None:
     assert is_settled([row(), row(state=R.REFUSED, actual_cost=None), row(state=R.OPTED_OUT)])
-    assert not is_settled([row(), row(state=R.ACCEPTED)])
+    for state in (R.ACCEPTED, R.SENDING, R.IN_DOUBT):
+        assert not is_settled([row(), row(state=state, actual_cost=None)])
     assert not is_settled([row(actual_cost=None)])  # a worldwide price still comes
     assert were_tried([row(state=R.OPTED_OUT), row(state=R.REFUSED)])
     assert not were_tried([row(state=R.OPTED_OUT), row(state=R.TOO_LATE), row(state=R.READY)])
