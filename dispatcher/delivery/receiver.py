@@ -21,7 +21,7 @@ from starlette.requests import ClientDisconnect, Request
 from starlette.responses import JSONResponse, Response
 from starlette.routing import Route
 
-from dispatcher.delivery.batches import Batches, Full
+from dispatcher.delivery.batches import Batches
 from dispatcher.delivery.bounds import Bucket, read_within
 from dispatcher.delivery.callbacks import read_callback
 from dispatcher.delivery.filing import Told, told_of
@@ -92,7 +92,7 @@ class Ledgers:
 class Receiver:
     """The ASGI application ``app`` of one ledger; ``count`` hears what every request came to.
 
-    ``healthy`` is False from when the ledger could not be reached until it can again.
+    ``healthy`` is False from when the ledger could not be reached, or what it was told broke, until it goes on again.
     """
 
     def __init__(
@@ -145,9 +145,10 @@ class Receiver:
         place = place_of(callback.row_key, self._ledger.id)
         if place is None:
             return Outcome.MISDIRECTED
+        told = told_of(callback, place, self._ledger.id, self._clock.now())
         try:
-            await self._batches.put(told_of(callback, place, self._ledger.id, self._clock.now()))
-        except (Full, DispatcherError):
+            await self._batches.put(told)
+        except Exception:  # noqa: BLE001 - full, or told by _watched: the gateway brings it again
             return Outcome.UNAVAILABLE
         return Outcome.STORED
 
@@ -163,13 +164,19 @@ class Receiver:
                 log.warning("callbacks_wait", extra={"error": error.code})
             self.healthy = False
             raise
+        except Exception:
+            log.exception(
+                "callbacks_broken"
+            )  # a line has the frames and the name, never what the exception says
+            self.healthy = False
+            raise
         if not self.healthy:
             log.info("callbacks_go_on")
         self.healthy = True
 
     async def _keep_tidy(self) -> None:
         while True:
-            with suppress(DispatcherError):  # it is told; the next round may do
+            with suppress(Exception):  # _watched has told it; the next round may do
                 await self._watched(self._ledger.tidy())
             await asyncio.sleep(self._ledger.tidy_seconds)
 

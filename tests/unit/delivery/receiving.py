@@ -46,6 +46,7 @@ class Post:
         self.outcomes: Counter[Outcome] = Counter()
         self.batches: list[int] = []
         self.before: Callable[[], None] = lambda: None  # runs on the ledger's thread, before every batch
+        self.before_tidying: Callable[[], None] = lambda: None
         self.url = ""
         self.client = httpx.Client(timeout=60)
         self._numbers = iter(range(1, 1_000))
@@ -114,6 +115,7 @@ class Post:
             await thread(work, told)
 
         async def tidy() -> None:
+            self.before_tidying()
             await thread(filing.tidy, self.clock.now())
 
         def count(outcome: Outcome) -> None:

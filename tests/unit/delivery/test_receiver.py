@@ -317,18 +317,42 @@ def test_what_cannot_be_stored_now_is_told_again(post: Post) -> None:
     assert post.client.get(post.url.replace("/callbacks", "/health")).status_code == 200
 
 
-def test_one_that_breaks_a_batch_does_not_keep_the_others_out(post: Post) -> None:
+def test_one_that_breaks_a_batch_does_not_keep_the_others_out(
+    post: Post, caplog: pytest.LogCaptureFixture
+) -> None:
     campaign = post.campaign()
 
     def bug() -> None:
         raise RuntimeError("one of them")
 
     post.before = bug
-    assert post.tell(campaign, 2) == 500
+    assert post.tell(campaign, 2) == 503
     assert untouched(post, campaign)
+    assert post.outcomes == {Outcome.UNAVAILABLE: 1}
+    told = [record for record in caplog.records if record.getMessage() == "callbacks_broken"]
+    assert told
+    assert told[0].exc_info is not None
     post.before = lambda: None
-    post.client = httpx.Client()  # a bug closes its connection
     assert post.tell(campaign, 2) == 200
+
+
+def test_a_round_that_breaks_is_told_and_the_next_one_goes_on(post: Post) -> None:
+    campaign = post.campaign()
+    health = post.url.replace("/callbacks", "/health")
+
+    def bug() -> None:
+        raise RuntimeError("one of them")
+
+    post.before_tidying = bug
+    while post.client.get(health).status_code == 200:
+        pass
+    post.before_tidying = lambda: None
+    while post.client.get(health).status_code != 200:
+        pass
+    assert post.tell(campaign, 99) == 200
+    post.clock.elapsed += timedelta(days=8).total_seconds()
+    while post.ledger.inbox.size():
+        post.client.get(health)
 
 
 def test_every_outcome_has_its_answer() -> None:
