@@ -20,6 +20,7 @@ from sqlalchemy import (
     Connection,
     LargeBinary,
     Row,
+    Select,
     and_,
     bindparam,
     case,
@@ -42,7 +43,7 @@ from dispatcher.ledger.inbox import inbox
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.keys import DIGEST, Keyed
 from dispatcher.ledger.schedule_tables import ticks
-from dispatcher.ledger.schema import campaign_counts, campaigns, is_maybe_sent, rows, screenings
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, rows, screenings
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, MAYBE_SENT, CampaignState, RowState
 
 CHUNK = 2_000
@@ -173,9 +174,18 @@ class Purging:
 
     def forget_beside(self, before: datetime) -> None:
         """What lies beside campaigns: screenings, dry runs, reports without a row, what failed ticks found."""
-        old = (screenings.c.seen_at, dry_runs.c.made_at, inbox.c.received_at)
+        old = (
+            screenings.c.seen_at < before,
+            # where a listing does not mark them, a row in doubt would be taken for sent by a dry run of its text
+            and_(dry_runs.c.made_at < before, dry_runs.c.gateway.not_in(_doubtful_gateways())),
+            inbox.c.received_at < before,
+        )
+        tables = (screenings, dry_runs, inbox)
         with self._database.write() as connection:
-            gone = [connection.execute(delete(at.table).where(at < before)).rowcount for at in old]
+            gone = [
+                connection.execute(delete(table).where(which)).rowcount
+                for table, which in zip(tables, old, strict=True)
+            ]
             if any(gone):
                 must_compact(connection)
             of_tick = select(ticks.c.schedule_id, ticks.c.at, ticks.c.detail)
@@ -215,6 +225,11 @@ def _has_unsettled() -> ColumnElement[bool]:
         campaign_counts.c.state.in_(_UNSETTLED),
         campaign_counts.c.n > 0,
     )
+
+
+def _doubtful_gateways() -> Select[tuple[str]]:
+    of_campaign = campaigns.c.gateway_id == gateways.c.id
+    return select(gateways.c.name).where(exists().where(of_campaign, _has_unsettled()))
 
 
 def _tells() -> ColumnElement[bool]:

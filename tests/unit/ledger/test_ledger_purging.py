@@ -253,6 +253,19 @@ def test_what_lies_beside_campaigns_goes_when_it_is_old(desk: Any) -> None:
     assert kept == {"facts": {"found": "", "row": 7}, "rows": 3}
 
 
+def test_dry_runs_stay_while_a_row_of_their_gateway_is_in_doubt(desk: Any) -> None:
+    for gateway in ("sandbox", "elsewhere"):
+        desk.ledger.dry_runs.remember(gateway, f"of {gateway}", START)
+    desk.campaign([desk.row(2)], gateway="elsewhere")
+    doubtful = desk.campaign([desk.row(2)])
+    desk.bring(doubtful, 2, RowState.IN_DOUBT, token="t")
+    desk.ledger.purging.forget_beside(LATER)
+    assert desk.raw("SELECT message_id FROM dry_runs") == [("of sandbox",)]
+    desk.raw("UPDATE dry_runs SET gateway = 'elsewhere'")
+    desk.ledger.purging.forget_beside(LATER)
+    assert desk.raw("SELECT message_id FROM dry_runs") == []
+
+
 def test_a_claim_never_misses_the_guard_while_hashes_change(ledger_url: str, new_desk: type[Any]) -> None:
     """One process purges, row by row in effect; another asks all the time whether these were sent."""
     desk = new_desk(Ledger.open(ledger_url, create=True))
