@@ -165,9 +165,7 @@ class Receiver:
             self.healthy = False
             raise
         except Exception:
-            log.exception(
-                "callbacks_broken"
-            )  # a line has the frames and the name, never what the exception says
+            log.exception("callbacks_broken")
             self.healthy = False
             raise
         if not self.healthy:
