@@ -91,16 +91,24 @@ class Deliveries:
             return {row.id: row.name for row in found}
 
     def match_inbox(self, now: datetime) -> int:
-        """Look through all that waits; returns how many rows changed.  Settling does so for its own rows."""
+        """Look through all that waits; returns how many rows changed.  Settling does so for its own rows.
+
+        One transaction for CHUNK rows.
+        """
         changed = 0
         with self._database.read() as connection:
             found = rows_waited_for(connection)
         for campaign_id, numbers in found.items():
-            tally = Tally()
-            with self._database.write() as connection:
-                for campaign in all_locked(connection, campaigns.c.id == campaign_id):
-                    changed += match_waiting(connection, campaign, numbers, tally, now)
-                    tally.write(connection, campaign_id, now)
+            for start in range(0, len(numbers), CHUNK):
+                changed += self._match(campaign_id, numbers[start : start + CHUNK], now)
+        return changed
+
+    def _match(self, campaign_id: int, numbers: Sequence[int], now: datetime) -> int:
+        changed, tally = 0, Tally()
+        with self._database.write() as connection:
+            for campaign in all_locked(connection, campaigns.c.id == campaign_id):
+                changed += match_waiting(connection, campaign, numbers, tally, now)
+                tally.write(connection, campaign_id, now)
         return changed
 
 

@@ -182,6 +182,20 @@ def test_what_comes_while_nobody_settles_is_found_by_looking(desk: Any) -> None:
     assert (desk.state(campaign, 2), desk.ledger.inbox.size()) == (R.EXPIRED, 0)
 
 
+@pytest.mark.long
+def test_more_may_wait_for_one_campaign_than_a_statement_takes_values(server_desk: Any) -> None:
+    """PostgreSQL's protocol counts a statement's values in 16 bits."""
+    desk, waiting, last = server_desk, 65_536, 70_000
+    campaign = desk.campaign([desk.row(last)])
+    told(desk, report(desk, campaign, last, state=R.DELIVERED))
+    names = "gateway, message_id, campaign_id, row, state, proves, received_at"
+    many = "SELECT gateway, 'x' || n, campaign_id, n, state, proves, received_at"
+    desk.raw(f"INSERT INTO inbox ({names}) {many} FROM inbox, generate_series(1, {waiting}) n")
+    desk.claim(campaign, "t", 1)
+    assert desk.ledger.deliveries.match_inbox(desk.now) == 1
+    assert (desk.state(campaign, last), desk.ledger.inbox.size()) == (R.DELIVERED, waiting)
+
+
 def test_a_second_message_of_a_row_is_written_down_once(desk: Any) -> None:
     campaign = accepted(desk, 1)
     for number in range(MOST_NOTED + 5):
