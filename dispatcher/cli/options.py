@@ -192,7 +192,8 @@ CanaryRows = Annotated[
     typer.Option(
         "--canary",
         min=1,
-        help="Send so many rows first; the rest only when price, parts and delivery are as they should be.",
+        max=1_000,
+        help="Send so many rows first, at most 1,000; the rest only when price, parts and delivery are as they should be.",
     ),
 ]
 CanaryWait = Annotated[

@@ -141,6 +141,7 @@ def test_workers_leave_the_rest_alone_while_nobody_waits_for_the_first_rows(
         (("--canary", "5", "--dry-run"), "usage_contradiction"),
         (("--canary-wait", "5m"), "usage_canary_wait"),
         (("--canary", "0"), "usage"),
+        (("--canary", "1001"), "usage"),
     ],
 )
 def test_what_makes_no_sense_is_refused(cli: Cli, file: Path, flags: tuple[str, ...], code: str) -> None:
