@@ -16,6 +16,7 @@ from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.prices import Funds
 from dispatcher.errors import Unreachable, UsageError
 from dispatcher.intake.house import House
+from dispatcher.intake.inputs import inputs_of
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.line import Line
 from dispatcher.report.write import ReportWritten
@@ -87,7 +88,7 @@ def house_on(
         clock=line.clock,
         owner=line.owner,
         owners=line.owners,
-        inputs=application.folder / "inputs",
+        inputs=inputs_of(application.folder, ledger),
         book=application.price_book(),
         funds=funds,
         guard=guard,

@@ -5,7 +5,7 @@ Reports, and the files of a watched folder, are the operator's: nothing here tou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Collection, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
@@ -15,6 +15,7 @@ from dispatcher.campaign.timing.caps import Cap
 from dispatcher.campaign.timing.spans import parse_span
 from dispatcher.errors import UsageError
 from dispatcher.gateway.simulator.forgetting import forget_before
+from dispatcher.intake.inputs import inputs_of
 from dispatcher.ledger import Ledger
 from dispatcher.ledger.purging import Ended, Left
 
@@ -81,12 +82,13 @@ class Purge:
 
     def run(self, plan: PurgePlan) -> Purged:
         """Carry it out.  Killed at any moment, the next run goes on with what is left."""
+        needed = self.ledger.purging.inputs()
         done = [each.id for each in plan.campaigns if self._forget(each.id, plan.before)]
         purging = self.ledger.purging
         hashes = purging.drop_hashes(self.now())
         purging.forget_beside(plan.before)
         self.ledger.codes.forget_old(self.now())
-        inputs = self._delete_inputs(plan.before)
+        inputs = self._delete_inputs(plan.before, needed)
         simulator = self.folder / "simulator.db"
         simulated = forget_before(simulator, plan.before) if simulator.is_file() else 0
         compacted = not self.ledger.compacting.is_due() or self.ledger.compacting.compact()
@@ -109,13 +111,14 @@ class Purge:
         purging.finish(campaign_id, self.now())
         return True
 
-    def _delete_inputs(self, before: datetime) -> int:
-        """Delete what no campaign needs any more; also what a killed launch or purge left."""
-        folder = self.folder / "inputs"
-        if not folder.is_dir():
-            return 0
+    def _delete_inputs(self, before: datetime, needed: Collection[str]) -> int:
+        """Delete what no campaign needs any more (``needed`` until now); also what a killed launch or purge left."""
+        folder = inputs_of(self.folder, self.ledger)
         kept = {Path(path).name for path in self.ledger.purging.inputs()}
-        old = [path for path in sorted(folder.iterdir()) if path.is_file() and _is_old(path, before)]
+        # kept before every ledger had a folder of its own: what else lies there may be another ledger's
+        shared = {path for each in needed if (path := Path(each)).parent == folder.parent}
+        files = {*shared, *(folder.iterdir() if folder.is_dir() else ())}
+        old = [path for path in sorted(files) if path.is_file() and _is_old(path, before)]
         return sum(self._delete(path) for path in old if path.name not in kept)
 
     def _delete(self, path: Path) -> bool:

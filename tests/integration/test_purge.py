@@ -51,7 +51,7 @@ def age(folder: Path) -> None:
     with closing(sqlite3.connect(folder / "simulator.db")) as simulator:
         simulator.execute(f"UPDATE messages SET created = created - {back}")
         simulator.commit()
-    for path in (folder / "inputs").iterdir():
+    for path in (folder / "inputs").glob("*/*"):
         os.utime(path, (time.time() - DAYS, time.time() - DAYS))
 
 

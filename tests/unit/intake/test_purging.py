@@ -16,6 +16,7 @@ import pytest
 from dispatcher.campaign.timing.caps import parse_cap
 from dispatcher.errors import UsageError
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
+from dispatcher.intake.inputs import inputs_of
 from dispatcher.intake.purging import Purge, Purged, plan_purge, read_age
 from dispatcher.ledger import CampaignState, Ledger
 from tests.unit.loaded import START, load_campaign, loadable_row
@@ -41,8 +42,10 @@ class Place:
 
     def input(self, name: str, days: int = 0) -> Path:
         """A kept input, written so many days after START."""
-        path = self.folder / "inputs" / name
-        path.parent.mkdir(exist_ok=True)
+        return self.file(inputs_of(self.folder, self.ledger) / name, days)
+
+    def file(self, path: Path, days: int = 0) -> Path:
+        path.parent.mkdir(parents=True, exist_ok=True)
         path.write_text("Ada,333")
         written = (START + timedelta(days=days)).timestamp()
         os.utime(path, (written, written))
@@ -90,11 +93,21 @@ def test_inputs_go_with_the_last_campaign_that_needs_them(place: Place) -> None:
     assert fresh.exists()  # a launch may be about to write its campaign down
 
 
+def test_inputs_of_other_ledgers_in_the_same_folder_stay(place: Place) -> None:
+    shared = place.folder / "inputs"
+    others = [place.file(shared / "0a1b2c3d" / "a.csv"), place.file(shared / "b.csv")]
+    mine = [place.input("a.csv"), place.file(shared / "c.csv")]  # and where all of them were kept before
+    for number, path in enumerate(mine, 1):
+        place.ended(number, path)
+    assert place.purge().inputs == 2
+    assert [path.exists() for path in (*others, *mine)] == [True, True, False, False]
+
+
 def test_an_input_that_a_launch_takes_at_that_moment_is_put_back(
     place: Place, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     kept = place.input("a.csv")
-    answers = iter([set[str](), {str(kept)}])
+    answers = iter([set[str](), set[str](), {str(kept)}])  # the third time, it is aside
     monkeypatch.setattr(type(place.ledger.purging), "inputs", lambda _: next(answers))
     assert place.purge().inputs == 0
     assert kept.read_text() == "Ada,333"
