@@ -193,7 +193,7 @@ CanaryRows = Annotated[
         "--canary",
         min=1,
         max=1_000,
-        help="Send so many rows first, at most 1,000; the rest only when price, parts and delivery are as they should be.",
+        help="Send so many rows first, at most 1,000; the rest only when price, parts and delivery are right.",
     ),
 ]
 CanaryWait = Annotated[
