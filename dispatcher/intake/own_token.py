@@ -28,7 +28,7 @@ Desk = Callable[[], AccountAsker | None]
 
 LEAST_AMOUNT = Decimal("0.01")  # nobody documents that a limit of nothing is none at all, nor that it is not
 _MICRO = Decimal("0.000001")
-SPARE_TIME = timedelta(days=2)  # after the last row is due: windows, doubts, a weekend
+SPARE_TIME = timedelta(days=14)  # after the last row is due: a low limit, windows, a pause, doubts
 LONGEST = timedelta(days=365)
 SPARE_REQUESTS = 20  # and a tenth of the rows: some are asked twice, after a 429 or a doubt
 

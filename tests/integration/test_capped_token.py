@@ -77,8 +77,11 @@ def test_an_unknown_worldwide_price_counts_as_the_ledger_counts_it(
 def test_with_a_limit_it_is_that_limit(inside: Inside, starting: Gateways) -> None:
     starting()
     file_of(inside, people(2))
+    began = datetime.now(UTC)
     done = inside.json("run", "people.csv", "--yes", "--capped-token", "--max-cost", "0.5")
     assert done["capped_token"]["wallet_amount"] == "0.5"
+    # a low limit, windows or a pause keep a campaign busy for days
+    assert datetime.fromisoformat(done["capped_token"]["expires_at"]) > began + timedelta(days=13)
 
 
 def test_what_bundles_pay_needs_no_amount(inside: Inside, starting: Gateways) -> None:
