@@ -111,7 +111,8 @@ def _is_under_way(house: House, campaign_id: int) -> bool:
 def _end(house: House, watcher: Watcher, campaign_id: int) -> Went:
     if not _is_under_way(house, campaign_id):
         return Went.BADLY  # somebody paused or cancelled it meanwhile
-    judgement, now = judge(house.ledger.canaries.rows(campaign_id)), house.clock.now()
+    ledger, now = house.ledger, house.clock.now()
+    judgement = judge(ledger.canaries.rows(campaign_id), ledger.forecasts.bundles(campaign_id))
     watcher.canary_ends(judgement)
     if not judgement.stops:
         house.ledger.canaries.let_the_rest_go(campaign_id, "canary_passed", now, judgement.detail)

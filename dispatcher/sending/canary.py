@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter, defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 
@@ -95,15 +95,21 @@ def were_tried(rows: Iterable[CanaryRow]) -> bool:
     return any(row.state in _GONE_OUT for row in rows)
 
 
-def judge(rows: Sequence[CanaryRow]) -> Judgement:
-    """Rows that a rule left out say nothing.  Where a bundle was to pay, or a price is not known, none is compared."""
+def judge(rows: Sequence[CanaryRow], bundled: Collection[str] = ()) -> Judgement:
+    """Rows that a rule left out say nothing.  Where a price is not known, or a bundle was to pay, none is compared.
+
+    ``bundled``: routes of which the plan takes parts out of a bundle.  The estimate of a row there may cover only what
+    the bundle left of it, and nobody knows which rows the gateway takes out of it.
+    """
     states = Counter(row.state for row in rows)
     accepted, final = (
         sum(states[state] for state in SENT),
         sum(states[state] for state in SENT - {R.ACCEPTED}),
     )
     refused, doubt = states[R.REFUSED] + states[R.REJECTED], states[R.IN_DOUBT] + states[R.SENDING]
-    differences = [difference for row in rows if row.state in SENT for difference in _differences(row)]
+    differences = [
+        difference for row in rows if row.state in SENT for difference in _differences(row, bundled)
+    ]
     kinds = {difference.what for difference in differences}
     found = {
         Stop.CANARY_REFUSED: refused > 0,
@@ -117,13 +123,13 @@ def judge(rows: Sequence[CanaryRow]) -> Judgement:
     return Judgement(accepted, states[R.DELIVERED], final, refused, doubt, differences, stops)
 
 
-def _differences(row: CanaryRow) -> list[Difference]:
+def _differences(row: CanaryRow, bundled: Collection[str]) -> list[Difference]:
     found: list[Difference] = []
     if row.actual_parts is not None:
         found.append(Difference(row.row, "parts", row.parts, row.actual_parts))
     if row.actual_encoding is not None:
         found.append(Difference(row.row, "encoding", row.encoding, row.actual_encoding))
-    if row.estimated_cost and row.actual_cost is not None:
+    if row.estimated_cost and row.actual_cost is not None and row.route not in bundled:
         planned = row.estimated_cost / row.parts
         price = row.actual_cost / (row.actual_parts or row.parts)
         if price > planned * DEARER_BY:

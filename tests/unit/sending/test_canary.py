@@ -110,6 +110,16 @@ def test_what_their_fate_says_about_the_rest(rows: list[CanaryRow], stops: list[
     assert json.dumps(found.detail)
 
 
+def test_no_price_is_compared_on_a_route_where_a_bundle_pays() -> None:
+    partly = row(estimated_cost=Decimal("0.05"))  # a bundle has one of its two parts left
+    assert list(judge([partly]).stops) == [Stop.CANARY_PRICE]
+    assert judge([partly], {"IT": 1}).stops == []
+    abroad = row(3, route="WW", country="FR", actual_cost=Decimal("0.20"))
+    assert [each.row for each in judge([partly, abroad], {"IT": 1}).differences] == [3]
+    recounted = row(actual_parts=3)
+    assert list(judge([recounted], {"IT": 1}).stops) == [Stop.CANARY_PARTS]
+
+
 def test_when_waiting_longer_would_tell_nothing() -> None:
     assert is_settled([row(), row(state=R.REFUSED, actual_cost=None), row(state=R.OPTED_OUT)])
     for state in (R.ACCEPTED, R.SENDING, R.IN_DOUBT):
