@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import datetime
+from typing import Any
 
-from sqlalchemy import exists, func, select
+from sqlalchemy import ColumnElement, Select, case, func, literal, select, union_all
 
-from dispatcher.ledger.bulk import move_ready_rows
+from dispatcher.ledger.bulk import CHUNK, move_ready_rows
 from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
@@ -17,6 +19,7 @@ from dispatcher.ledger.states import RowState
 from dispatcher.ledger.values import from_instant
 
 _AT_ONCE = from_instant(0)
+_NOTHING, _UNREADABLE, _READABLE = range(3)  # what the newer list says of a person; the most counts
 THREAD_BYTES = 8  # of a reminder's key: whom and what it is about, whatever its time
 
 
@@ -41,27 +44,20 @@ class Versions:
 
     def overlap(self, newer: int, older: int, *, by_key: bool) -> Overlap:
         """Compare them; ``by_key``: both tell their appointments apart by the same key column."""
-        mine = rows.alias("mine")
-        readable = (mine.c.campaign_id == newer, mine.c.state != RowState.INVALID)
-        if by_key:
-            thread = func.substr(mine.c.guard_key, 1, THREAD_BYTES)
-            named = select(thread).where(*readable, mine.c.guard_key.is_not(None))
-            found = func.substr(rows.c.guard_key, 1, THREAD_BYTES).in_(named)
-        else:
-            named = select(mine.c.recipient).where(*readable, mine.c.recipient.is_not(None))
-            found = rows.c.recipient.in_(named)
-        keys = select(mine.c.guard_key).where(*readable, mine.c.guard_key.is_not(None))
-        sums = (func.count(), func.count().filter(found), func.max(rows.c.due_at))
-        counted = select(*sums).where(rows.c.campaign_id == older, is_ready())
-        same = select(exists().where(rows.c.campaign_id == older, rows.c.guard_key.in_(keys)))
-        begins = select(func.min(mine.c.due_at)).where(*readable, mine.c.due_at > _AT_ONCE)
+        whom = func.substr(rows.c.guard_key, 1, THREAD_BYTES) if by_key else rows.c.recipient
+        waits = (rows.c.campaign_id == older, is_ready())
+        counted = select(func.count(), func.max(rows.c.due_at)).where(*waits)
+        readable = (rows.c.campaign_id == newer, rows.c.state != RowState.INVALID)
+        begins = select(func.min(rows.c.due_at)).where(*readable, rows.c.due_at > _AT_ONCE)
         with self._database.read() as connection:
-            waiting, of_them, last = connection.execute(counted).one()
+            waiting, last = connection.execute(counted).one()
             if not waiting:
                 return Overlap(0, 0, same=False, later=False)
             first = connection.execute(begins).scalar()
             later = first is not None and first > last
-            return Overlap(waiting, of_them, bool(connection.execute(same).scalar_one()), later)
+            found = int(connection.execute(_in_both(whom, newer, older)).scalar_one())
+            same = connection.execute(_in_both(rows.c.guard_key, newer, older)).scalar_one() > 0
+            return Overlap(waiting, found, same=same, later=later)
 
     def withdraw(self, newer: int, older: int, now: datetime) -> int:
         """Cancel what still waits of the older campaign, in short transactions; gives how many rows.
@@ -69,23 +65,48 @@ class Versions:
         Rows stay whose person stands in the newer one only where it cannot be read: it is not known what it says.
         """
         done = 0
-        while moved := self._withdraw_some(newer, older, now):
-            done += moved
+        while numbers := self._to_withdraw(newer, older):
+            for start in range(0, len(numbers), CHUNK):
+                done += self._withdraw_some(older, numbers[start : start + CHUNK], now)
         if done:
             with self._database.write() as connection:
                 note(connection, "superseded", now, campaign_id=older, by=newer, rows=done)
         return done
 
-    def _withdraw_some(self, newer: int, older: int, now: datetime) -> int:
-        mine = rows.alias("mine")
-        unreadable = mine.c.state == RowState.INVALID
-        of_newer = select(mine.c.recipient).where(mine.c.campaign_id == newer, mine.c.recipient.is_not(None))
-        known = rows.c.recipient.not_in(of_newer.where(unreadable)) | rows.c.recipient.in_(
-            of_newer.where(~unreadable)
-        )
+    def _to_withdraw(self, newer: int, older: int) -> Sequence[int]:
+        said = case((rows.c.state == RowState.INVALID, _UNREADABLE), else_=_READABLE)
+        of_newer = select(rows.c.recipient, literal(0).label("row"), said.label("said"))
+        of_older = select(rows.c.recipient, rows.c.row, literal(_NOTHING).label("said"))
+        both = union_all(
+            of_newer.where(rows.c.campaign_id == newer, rows.c.recipient.is_not(None)),
+            of_older.where(rows.c.campaign_id == older, is_ready()),
+        ).subquery()
+        most = func.max(both.c.said).over(partition_by=both.c.recipient)
+        each = select(both.c.row, most.label("said")).subquery()
+        chosen = select(each.c.row).where(each.c.row > 0, each.c.said != _UNREADABLE).order_by(each.c.row)
+        with self._database.read() as connection:
+            return connection.execute(chosen).scalars().all()
+
+    def _withdraw_some(self, older: int, numbers: Sequence[int], now: datetime) -> int:
         with self._database.write() as connection:
             locked(connection, older)
-            tally, state = Tally(), RowState.CANCELLED
-            moved = move_ready_rows(connection, older, state, "superseded", tally, known)
+            tally, some = Tally(), rows.c.row.in_(numbers)
+            moved = move_ready_rows(connection, older, RowState.CANCELLED, "superseded", tally, some)
             tally.write(connection, older, now)
             return moved
+
+
+def _in_both(what: ColumnElement[Any], newer: int, older: int) -> Select[Any]:
+    """How many rows that wait in the older one have ``what`` in common with a readable row of the newer one.
+
+    Grouped, not joined: a server that has no statistics of a list just loaded would join it row by row.
+    """
+    of_older = select(what.label("what"), literal(1).label("waits"), literal(0).label("named"))
+    of_newer = select(what.label("what"), literal(0).label("waits"), literal(1).label("named"))
+    both = union_all(
+        of_older.where(rows.c.campaign_id == older, is_ready()),
+        of_newer.where(rows.c.campaign_id == newer, rows.c.state != RowState.INVALID, what.is_not(None)),
+    ).subquery()
+    each = select(func.sum(both.c.waits).label("waits")).group_by(both.c.what)
+    shared = each.having(func.max(both.c.named) == 1).subquery()
+    return select(func.coalesce(func.sum(shared.c.waits), 0))

@@ -166,3 +166,42 @@ def test_what_waits_of_an_older_version_is_withdrawn(desk: Any) -> None:
     assert [desk.state(older, row) for row in (2, 3)] == [RowState.CANCELLED, RowState.CANCELLED]
     assert desk.state(newer, 2) is RowState.READY
     desk.check_counters(older)
+
+
+def test_a_person_who_can_be_read_somewhere_in_the_newer_version_is_known(desk: Any) -> None:
+    later, invalid = desk.now + 24 * HOUR, RowState.INVALID
+    unread, read, gone = "+393123456789", "+393987654321", "+393471234567"
+    people = [unread, unread, read, gone]
+    rows = [timed(desk, 2 + n, recipient=who, due_at=later) for n, who in enumerate(people)]
+    older = desk.campaign(rows)
+    newer = desk.campaign(
+        [
+            timed(desk, 2, state=invalid, recipient=unread, guard_key=None, reason="x"),
+            timed(desk, 3, state=invalid, recipient=None, guard_key=None, reason="x"),
+            timed(desk, 4, state=invalid, recipient=read, guard_key=None, reason="x"),
+            timed(desk, 9, recipient=read, due_at=later),
+            timed(desk, 10, recipient=read, due_at=later),
+        ]
+    )
+    versions = desk.ledger.versions
+    found = Overlap(waiting=4, found=1, same=False, later=False)
+    assert versions.overlap(newer, older, by_key=False) == found
+    assert versions.withdraw(newer, older, desk.now) == 2
+    ready, cancelled = RowState.READY, RowState.CANCELLED
+    assert [desk.state(older, 2 + n) for n in range(4)] == [ready, ready, cancelled, cancelled]
+    desk.check_counters(older)
+
+
+@pytest.mark.long
+@pytest.mark.parametrize("common", [0, 7])
+def test_large_versions_are_compared_at_once(server_desk: Any, common: int) -> None:
+    """Row by row this would be 900 million comparisons."""
+    desk, later = server_desk, server_desk.now + 24 * HOUR
+    older = desk.campaign([timed(desk, 2 + n, due_at=later) for n in range(30_000)])
+    begins = 30_002 - common
+    newer = desk.campaign([timed(desk, begins + n, due_at=later) for n in range(30_000)])
+    versions = desk.ledger.versions
+    found = Overlap(waiting=30_000, found=common, same=common > 0, later=False)
+    assert versions.overlap(newer, older, by_key=False) == found
+    assert versions.withdraw(newer, older, desk.now) == 30_000
+    desk.check_counters(older)
