@@ -47,13 +47,14 @@ def purge(
     from dispatcher.application import Application
     from dispatcher.campaign.timing.caps import parse_cap
     from dispatcher.cli.session import configure
-    from dispatcher.intake.purging import Purge, plan_purge, read_age
+    from dispatcher.intake.purging import Purge, longest_cap, plan_purge, read_age
 
     configuration, output = configure(as_json, ledger=ledger, lang=lang)
     settings = configuration.settings
     age = read_age(older_than, None if settings.cap is None else parse_cap(settings.cap))
     with Application(configuration, output.wording) as application:
         opened = application.required_ledger()
+        read_age(older_than, longest_cap(opened))
         plan = plan_purge(opened, age, application.now())
         _show_plan(output, plan, settings.zone)
         if dry_run:

@@ -5,13 +5,14 @@ Reports, and the files of a watched folder, are the operator's: nothing here tou
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from pathlib import Path
+from typing import Any
 
-from dispatcher.campaign.timing.caps import Cap
+from dispatcher.campaign.timing.caps import Cap, parse_cap
 from dispatcher.campaign.timing.spans import parse_span
 from dispatcher.errors import UsageError
 from dispatcher.gateway.simulator.forgetting import forget_before
@@ -62,6 +63,21 @@ def read_age(text: str, cap: Cap | None) -> timedelta:
     if cap is not None and age < cap.within:
         raise UsageError("purge_cap", found=text, cap=str(cap))
     return age
+
+
+def longest_cap(ledger: Ledger) -> Cap | None:
+    """Of the caps that open campaigns and schedules have of their own, the one that looks back furthest."""
+    asked = [options.get("cap") for options in ledger.purging.open_options()]
+    asked += [_cap_of_schedule(schedule.options) for schedule in ledger.schedules.all()]
+    return max((parse_cap(text) for text in asked if text), key=lambda cap: cap.within, default=None)
+
+
+def _cap_of_schedule(options: Mapping[str, Any]) -> str | None:
+    found: Any = options
+    for name in ("request", "plan", "options", "timing"):
+        found = found.get(name) or {}
+    text: str | None = found.get("cap")
+    return text
 
 
 def plan_purge(ledger: Ledger, age: timedelta, now: datetime) -> PurgePlan:

@@ -201,6 +201,12 @@ class Purging:
         with self._database.read() as connection:
             return set(connection.execute(query).scalars())
 
+    def open_options(self) -> list[Mapping[str, Any]]:
+        """The options of every campaign that has not ended."""
+        query = select(campaigns.c.options).where(campaigns.c.state.not_in(FINAL_CAMPAIGNS))
+        with self._database.read() as connection:
+            return list(connection.execute(query).scalars())
+
     def _drop_some(self, campaign_id: int, after_row: int) -> int | None:
         some = (rows.c.campaign_id == campaign_id, rows.c.row > after_row, rows.c.guard_key != NOBODY)
         with self._database.write() as connection:

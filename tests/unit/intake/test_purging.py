@@ -13,12 +13,18 @@ from pathlib import Path
 import httpx
 import pytest
 
+from dispatcher.campaign.plan_model import PlanOptions
 from dispatcher.campaign.timing.caps import parse_cap
+from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.errors import UsageError
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
 from dispatcher.intake.inputs import inputs_of
-from dispatcher.intake.purging import Purge, Purged, plan_purge, read_age
+from dispatcher.intake.planning import PlanRequest
+from dispatcher.intake.purging import Purge, Purged, longest_cap, plan_purge, read_age
+from dispatcher.intake.requests import LaunchRequest
 from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.ledger.schedules import NewSchedule
+from dispatcher.schedules.options import BatchOptions, to_json
 from tests.unit.loaded import START, load_campaign, loadable_row
 
 NOW = START + timedelta(days=100)
@@ -166,6 +172,31 @@ def test_what_a_purge_leaves(place: Place) -> None:
     assert [(each.id, each.state) for each in plan.left] == [(planned, CampaignState.PLANNED)]
     assert place.purge().rows == 0
     assert place.ledger.queries.texts(planned, [2])
+
+
+def test_the_longest_cap_is_that_of_an_open_campaign_or_a_schedule(place: Place) -> None:
+    assert longest_cap(place.ledger) is None
+    for number, cap in enumerate(("1 per 40d", "2 per 24h", "3 per 10d"), 1):
+        options = {"cap": cap}
+        campaign = load_campaign(place.ledger, number, [loadable_row(2)], START, options=options)
+        if number == 1:
+            assert place.ledger.campaigns.cancel(campaign, START)
+    assert longest_cap(place.ledger) == parse_cap("3 per 10d")
+    timing = TimingOptions(zone="Europe/Rome", cap="1 per 30d")
+    plan = PlanRequest(file=Path("a.csv"), options=PlanOptions(timing=timing))
+    for name, request in (("plain", LaunchRequest(PlanRequest(Path("b.csv")))), ("s", LaunchRequest(plan))):
+        options = to_json(BatchOptions(request))
+        schedule = NewSchedule(
+            name=name,
+            gateway="g",
+            file="f",
+            cron="* * * * *",
+            timezone="UTC",
+            late_minutes=9,
+            options=options,
+        )
+        place.ledger.schedules.add([schedule], START)
+    assert longest_cap(place.ledger) == parse_cap("1 per 30d")
 
 
 @pytest.mark.parametrize(
