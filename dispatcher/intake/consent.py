@@ -9,7 +9,7 @@ from dispatcher.intake.house import Approval, House, OtherTexts, Question, Watch
 from dispatcher.intake.question import is_above_cap, next_question
 from dispatcher.intake.repeats import other_texts
 from dispatcher.intake.superseding import Older, older_versions, supersede_older
-from dispatcher.ledger import CampaignView, RowState
+from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.sending.stops import Stop
 
 
@@ -64,8 +64,13 @@ class Consent:
             self._watcher.other_texts(self.other_texts)
 
     def supersede(self, campaign: CampaignView) -> None:
-        """What waits of older versions of its list is withdrawn, also where nothing is left to be sent of this one."""
-        if campaign.started_at is None and not self.older:
+        """What waits of older versions of its list is withdrawn, also where nothing is left to be sent of this one.
+
+        Not where somebody has cancelled this one meanwhile: then nobody would be told anything.
+        """
+        if self._ledger.queries.campaign(campaign.id).state is CampaignState.CANCELLED:
+            return
+        if not self.older:
             self._tell_older(campaign)
         supersede_older(self._ledger, campaign, self._house.clock.now())
 

@@ -11,6 +11,7 @@ import numpy as np
 
 from dispatcher.campaign.prices import Bill, Funds, Pricer
 from dispatcher.intake.account import CURRENCY, Credit
+from dispatcher.intake.planning import learnt_book
 from dispatcher.sending.stops import Stop
 
 if TYPE_CHECKING:  # a plan is held against an account without a house
@@ -61,7 +62,7 @@ def shortfall(house: House, campaign_id: int) -> Shortfall | None:
     funds = house.ask_funds(house.funds, house.book.currency)
     if funds.wallet is None:
         return None
-    pricer = Pricer(house.book, funds)
+    pricer = Pricer(learnt_book(house.book, house.ledger, house.gateway), funds)
     for rows in house.ledger.unsent.payable(campaign_id):
         numbers, routes, countries, parts = (
             np.array(column, dtype=object) for column in zip(*rows, strict=True)

@@ -190,7 +190,10 @@ class Launch:
         forbidden: tuple[int, ...] = ()
         try:
             if campaign.state in UNDER_WAY:
+                # a process may have died between any two of these
                 leave_out_listed(self._house, self._watcher, campaign)  # the list may be new
+                arm(self._house, campaign.id)
+                self._consent.supersede(campaign)
                 interrupted = self._follow(campaign.id)
             elif not self._ledger.queries.counts(campaign.id).get(RowState.READY):
                 interrupted = self._finish(campaign)

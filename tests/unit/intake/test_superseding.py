@@ -5,11 +5,14 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any
+from types import SimpleNamespace
+from typing import Any, cast
 
 import pytest
 
 from dispatcher.campaign.timing.reminding import ReminderKeys
+from dispatcher.intake.consent import Consent
+from dispatcher.intake.house import House, Watcher
 from dispatcher.intake.superseding import Older, list_name, older_versions, supersede_older
 from dispatcher.ledger import CampaignState, Ledger, RowState
 from tests.unit.loaded import load_campaign, loadable_row
@@ -191,3 +194,37 @@ def test_one_that_waits_for_a_person_is_withdrawn_as_well_and_closed(ledger: Led
 def test_a_list_is_known_by_its_name_in_any_format_and_as_its_own_report(one: str, other: str) -> None:
     assert list_name(one) == list_name(other)
     assert list_name(one) != list_name("/b" + one)
+
+
+class Told:
+    """A watcher that keeps what it hears of older versions."""
+
+    def __init__(self) -> None:
+        self.older: list[Older] = []
+
+    def older_versions(self, found: Sequence[Older]) -> None:
+        self.older += found
+
+
+def consent(ledger: Ledger, told: Told) -> Consent:
+    clock = SimpleNamespace(now=lambda: NOW)
+    return Consent(cast(House, SimpleNamespace(ledger=ledger, clock=clock)), cast(Watcher, told), None)
+
+
+def test_whoever_goes_on_with_one_that_is_under_way_withdraws_what_a_dead_process_left(
+    ledger: Ledger,
+) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY), (LUCA, TUESDAY))
+    newer, told = begun(ledger, 2, (ANNA, TUESDAY)), Told()
+    consent(ledger, told).supersede(ledger.queries.campaign(newer))
+    assert told.older == [Older(older, "people.xlsx", 2, True)]
+    assert waiting(ledger, older) == []
+
+
+def test_one_that_was_cancelled_before_it_began_withdraws_nothing(ledger: Ledger) -> None:
+    older = begun(ledger, 1, (ANNA, TUESDAY), (LUCA, TUESDAY))
+    newer, told = begun(ledger, 2, (ANNA, TUESDAY)), Told()
+    asked = ledger.queries.campaign(newer)
+    assert ledger.campaigns.cancel(newer, NOW)
+    consent(ledger, told).supersede(asked)
+    assert waiting(ledger, older) == sorted([ANNA, LUCA])
