@@ -25,6 +25,7 @@ from dispatcher.gateway.masking import ShownMessage
 from dispatcher.intake.listed import Listed
 
 FIELDS = tuple(field.name for field in fields(ShownMessage))
+_SHORTEST_TEXT = 8
 _WIDE = 200  # where nobody's window says how wide
 _TABLE = ("id", "state", "recipient", "sender", "created_at", "parts", "total_price", "text")
 
@@ -43,7 +44,7 @@ class View(Protocol):
 
 
 class TableView:
-    """For people: one table, in pieces, cut to the width of the window."""
+    """For people: one table, in pieces.  Texts are cut to the width of the window; nothing else ever is."""
 
     def __init__(self, output: Output, zone: ZoneInfo) -> None:
         self._output = output
@@ -88,6 +89,9 @@ class TableView:
             table.add_row(*(Text(line[name]) for name in _TABLE))
         page = io.StringIO()
         width = shutil.get_terminal_size((_WIDE, 24)).columns if sys.stdout.isatty() else _WIDE
+        # half a number looks like another number: in a narrow window its line goes over two
+        whole = sum(width for name, width in self._widths.items() if name != "text")
+        width = max(width, whole + 2 * len(_TABLE) + _SHORTEST_TEXT)
         Console(file=page, width=width, no_color=True).print(table)
         return "\n".join(line.rstrip() for line in page.getvalue().splitlines())
 
@@ -111,7 +115,9 @@ class CsvView:
 
     def end(self, listed: Listed) -> None:
         """Say what the list lacks."""
-        if not (listed.complete or listed.limited) and self._output.is_read:
+        if listed.limited:
+            self._output.warn(self._output.wording("messages.limited", n=listed.n))
+        elif not listed.complete and self._output.is_read:
             self._output.warn(self._output.wording("messages.incomplete"))
 
     def _cell(self, value: object) -> str:

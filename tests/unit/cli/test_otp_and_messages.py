@@ -230,6 +230,9 @@ def test_filters_that_make_no_sense(cli: Here, flags: tuple[str, ...], code: str
 
 
 def test_messages_as_csv(cli: Here, listed: dict[str, str]) -> None:
+    cut = cli("messages", "list", "--csv", "--limit", "1")
+    assert len(cut.out.splitlines()) == 2
+    assert "--all" in cut.err
     ended = cli("messages", "list", "--csv")
     lines = list(csv.DictReader(io.StringIO(ended.out)))
     by_id = {line["id"]: line for line in lines}

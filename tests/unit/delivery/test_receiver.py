@@ -149,6 +149,8 @@ def test_what_is_no_callback_is_malformed(post: Post, content: bytes, kind: str)
 def test_other_paths_and_methods(post: Post) -> None:
     other = post.url.replace("/callbacks", "/")
     assert post.client.post(other, json={}).status_code == 404
+    # nobody is led on to another address, which would be one without TLS
+    assert post.client.post(post.url + "/", json={}).status_code == 404
     for method in ("GET", "PUT", "DELETE", "HEAD"):
         assert post.client.request(method, post.url).status_code == 405
     assert post.client.get(f"{other}health").json() == {"ok": True}
