@@ -114,7 +114,8 @@ class Receiver:
         self.healthy = True
         routes = [Route(PATH, self._receive, methods=["POST"]), Route(HEALTH_PATH, self._health)]
         self.app = Starlette(routes=routes, lifespan=self._living)
-        self.app.router.redirect_slashes = False  # behind a TLS proxy it would lead numbers and texts to plain http
+        # behind a TLS proxy it would lead numbers and texts to plain http
+        self.app.router.redirect_slashes = False
 
     async def _receive(self, request: Request) -> Response:
         outcome = await self._outcome(request)
