@@ -60,6 +60,7 @@ def test_disk_is_full_now_and_then(tmp_path: Path) -> None:
     assert_exactly_once(account, SHORT)
 
 
+@pytest.mark.long
 def test_three_senders_share_ledger_and_pace(tmp_path: Path) -> None:
     size = replace(SHORT, rows=900, limit=6_000)
 
@@ -71,6 +72,7 @@ def test_three_senders_share_ledger_and_pace(tmp_path: Path) -> None:
     assert account.fullest <= (SPAN + BUNCHED) * size.limit / 60
 
 
+@pytest.mark.long
 def test_gateway_comes_and_goes(tmp_path: Path) -> None:
     size = replace(SHORT, rows=700, limit=6_000, disturbances=1)
 

@@ -111,6 +111,7 @@ def test_a_canary_of_everybody_is_none(cli: Cli, gateways: Callable[..., Gateway
     assert (done["code"], done["counts"]) == (0, {"accepted": 40})
 
 
+@pytest.mark.long
 def test_workers_leave_the_rest_alone_while_nobody_waits_for_the_first_rows(
     cli: Cli, gateways: Callable[..., GatewayOutside], file: Path, postgres: Postgres, valkey: Valkey
 ) -> None:

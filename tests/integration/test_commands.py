@@ -90,6 +90,7 @@ def test_status_and_health(cli: Cli, gateway: GatewayOutside) -> None:
     assert (health["code"], health["ok"], health["ledger"]) == (0, True, f"sqlite:///{cli.ledger}")
 
 
+@pytest.mark.long
 def test_messages_and_codes_show_no_secrets(cli: Cli, gateway: GatewayOutside) -> None:
     callback = {"url": "http://127.0.0.1:9/", "headers": {"X-Secret": SECRET}, "custom": {"row": "a.1.2"}}
     sent = httpx.post(

@@ -41,6 +41,7 @@ def test_run_waits_until_every_message_is_final(cli: Cli, gateways: Callable[...
     assert "12 (10 delivered, 1 undeliverable, 1 rejected)" in cli("status", "1").out
 
 
+@pytest.mark.long
 def test_waiting_ends_in_time_and_the_report_is_refreshed_later(
     cli: Cli, gateways: Callable[..., GatewayOutside]
 ) -> None:
@@ -59,6 +60,7 @@ def test_waiting_ends_in_time_and_the_report_is_refreshed_later(
     assert statuses(cli, refreshed) == {"delivered": 2, "expired": 1}
 
 
+@pytest.mark.long
 def test_another_accounts_token_tells_nothing(cli: Cli, gateways: Callable[..., GatewayOutside]) -> None:
     other = "token-of-somebody-else-77aa"
     gateways(**SOON, accounts={other: "mallory"})

@@ -100,6 +100,7 @@ def test_a_small_campaign_is_not_held_back_by_a_large_one(
 
 
 @pytest.mark.parametrize("how", [pytest.param("kill", marks=pytest.mark.long), "freeze"])
+@pytest.mark.long
 def test_others_go_on_when_a_worker_disappears(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside, how: str
 ) -> None:
@@ -158,6 +159,7 @@ def test_sending_goes_on_by_itself_when_a_server_is_back(
         assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_a_worker_of_one_gateway_never_sends_what_is_for_another(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside, gateways: Callable[..., GatewayOutside]
 ) -> None:
@@ -199,6 +201,7 @@ def test_other_pairs_are_refused(cluster: Cluster, cli: Cli, tmp_path: Path) -> 
         assert (ended.code, ended.error["code"]) == (2, "settings_pairing")
 
 
+@pytest.mark.long
 def test_who_would_keep_another_limit_does_not_start_beside_the_others(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside, valkey: Valkey
 ) -> None:
@@ -227,6 +230,7 @@ def test_a_worker_needs_a_gateway_by_name(cli: Cli) -> None:
     assert (ended.code, ended.error["code"]) == (2, "settings_gateway_required")
 
 
+@pytest.mark.long
 def test_a_worker_serves_an_embedded_ledger_too(cli: Cli, gateway: GatewayOutside) -> None:
     rows = people(60)
     write_rows(cli.folder / "a.csv", rows)
@@ -243,6 +247,7 @@ def test_a_worker_serves_an_embedded_ledger_too(cli: Cli, gateway: GatewayOutsid
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_metrics_tell_what_was_done_and_nothing_of_people(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside
 ) -> None:

@@ -119,6 +119,7 @@ def test_ended_politely_while_loading(cli: Cli, gateway: GatewayOutside, number:
     assert not gateway.received()
 
 
+@pytest.mark.long
 def test_a_second_ctrl_c_leaves_at_once(cli: Cli, gateways: Callable[..., GatewayOutside]) -> None:
     gateway = gateways(faults=Faults(latency=(5.0, 5.0)))
     rows = people(20)
@@ -162,6 +163,7 @@ def test_killed_anywhere_with_the_gateway_outside(cli: Cli, gateways: Callable[.
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_killed_anywhere_with_the_gateway_inside(cli: Cli) -> None:
     """The embedded simulator dies with its process and comes back with what it had accepted."""
     rng = random.Random(SEED)
@@ -205,6 +207,7 @@ def test_two_runs_of_one_file_started_together(cli: Cli, gateway: GatewayOutside
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_two_files_share_the_pace(cli: Cli, gateway: GatewayOutside) -> None:
     first, second = people(60), people(60, first=1_000)
     write_rows(cli.folder / "a.csv", first)
@@ -228,6 +231,7 @@ def test_a_ledger_deleted_while_running_stops_everything(cli: Cli, gateway: Gate
     assert max(gateway.sends().values()) == 1
 
 
+@pytest.mark.long
 def test_a_ledger_that_another_program_locks_is_waited_for_and_then_told(
     cli: Cli, gateway: GatewayOutside
 ) -> None:

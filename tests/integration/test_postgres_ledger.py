@@ -215,6 +215,7 @@ def counters_equal_rows(url: str, campaign: int) -> None:
 
 
 @pytest.mark.parametrize("seed", [1, 2])
+@pytest.mark.long
 def test_many_processes_at_two_campaigns_for_the_same_people(
     postgres: Postgres, database: str, monkeypatch: pytest.MonkeyPatch, seed: int
 ) -> None:

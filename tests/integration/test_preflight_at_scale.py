@@ -82,6 +82,7 @@ def test_a_field_that_is_compared_by_its_shape_is_named(cli: Cli, gateway: Gatew
     assert len(dry_runs(gateway)) < 30
 
 
+@pytest.mark.long
 def test_one_forbidden_word_holds_everything_and_only_a_full_preflight_lets_the_others_go(
     cli: Cli, gateway: GatewayOutside
 ) -> None:
@@ -168,6 +169,7 @@ def test_a_list_that_cannot_be_read_sends_nothing(cli: Cli, gateway: GatewayOuts
     assert not gateway.received()
 
 
+@pytest.mark.long
 def test_people_who_just_got_another_text_are_announced(cli: Cli, gateway: GatewayOutside) -> None:
     people = [number(n) for n in range(12)]
     write_rows(cli.folder / "clinic.csv", [(person, "Helo from the clinic") for person in people])

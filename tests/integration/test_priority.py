@@ -53,6 +53,7 @@ def test_an_urgent_run_goes_first_beside_another_process(cli: Cli, gateway: Gate
     paused(cli, gateway, beside_a_large_one(cli, gateway))
 
 
+@pytest.mark.long
 def test_an_urgent_run_goes_first_on_several_machines(
     cluster: Cluster, cli: Cli, gateway: GatewayOutside
 ) -> None:

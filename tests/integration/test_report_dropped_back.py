@@ -81,9 +81,9 @@ def with_a_broken_text(table: Table) -> Table:
     [
         ("csv", corrected),
         ("xlsx", with_another_text),
-        ("csv", re_sorted),
-        ("xlsx", with_columns_moved),
-        ("csv", with_a_broken_text),
+        pytest.param("csv", re_sorted, marks=pytest.mark.long),
+        pytest.param("xlsx", with_columns_moved, marks=pytest.mark.long),
+        pytest.param("csv", with_a_broken_text, marks=pytest.mark.long),
     ],
 )
 def test_only_what_was_not_sent(

@@ -85,6 +85,7 @@ def test_cancelled_while_running(cli: Cli, gateway: GatewayOutside, rows: Rows) 
     assert ended.json["counts"] == {"accepted": sent, "cancelled": 40 - sent}
 
 
+@pytest.mark.long
 def test_a_campaign_belongs_to_its_gateway(
     cli: Cli, gateways: Callable[..., GatewayOutside], gateway: GatewayOutside, rows: Rows
 ) -> None:
@@ -101,6 +102,7 @@ def test_a_campaign_belongs_to_its_gateway(
     assert other.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_the_report_is_made_from_the_kept_file(cli: Cli, gateway: GatewayOutside) -> None:
     there = cli.folder / "there"
     there.mkdir()
@@ -151,6 +153,7 @@ def test_a_file_that_is_gone_is_not_needed_any_more(cli: Cli, gateway: GatewayOu
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_a_folder_that_is_gone_is_told_before_anything_is_sent(cli: Cli, gateway: GatewayOutside) -> None:
     there = cli.folder / "there"
     there.mkdir()
@@ -177,6 +180,7 @@ def test_a_changed_file_is_another_campaign_that_sends_what_is_new(
     assert gateway.sends() == once_each(more)
 
 
+@pytest.mark.long
 def test_a_new_list_of_forbidden_words_counts_for_what_a_killed_run_left(
     cli: Cli, gateway: GatewayOutside, rows: Rows
 ) -> None:

@@ -287,6 +287,7 @@ def test_a_dry_run_leaves_nothing_behind(
     assert len(gateway.received()) - before == 3 + 1  # three messages, and one dry run to learn the account
 
 
+@pytest.mark.long
 def test_a_reader_who_goes_away_stops_nothing(
     cli: Cli, gateway: GatewayOutside, three: list[tuple[str, str]]
 ) -> None:
@@ -366,6 +367,7 @@ def test_what_a_dry_run_has_sent_is_not_forgotten(
     assert kept["counts"]["accepted"] == 1
 
 
+@pytest.mark.long
 def test_the_cap_holds_before_anything_is_sent_and_can_be_raised(cli: Cli) -> None:
     rows = people(10)
     write_rows(cli.folder / "ten.csv", rows)  # 0.45 EUR with the embedded simulator's prices
@@ -383,6 +385,7 @@ def test_the_cap_holds_before_anything_is_sent_and_can_be_raised(cli: Cli) -> No
     assert cli.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_a_cap_with_unknown_prices_is_never_passed(cli: Cli, gateway: GatewayOutside) -> None:
     write_rows(
         cli.folder / "ten.csv", people(10)
@@ -439,6 +442,7 @@ def test_a_folder_that_takes_no_report_is_told_before_sending(cli: Cli, gateway:
     assert not gateway.received()
 
 
+@pytest.mark.long
 def test_the_report_folder_is_tried_before_anything_else_happens(
     cli: Cli, gateway: GatewayOutside, three: list[tuple[str, str]]
 ) -> None:
@@ -465,6 +469,7 @@ def test_lost_answers_are_found_and_nothing_goes_twice(
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_what_never_arrived_is_in_doubt_until_it_is_settled(
     cli: Cli, gateways: Callable[..., GatewayOutside]
 ) -> None:

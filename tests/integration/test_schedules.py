@@ -600,6 +600,7 @@ needs_signals = pytest.mark.skipif(sys.platform == "win32", reason="there a chil
 
 
 @needs_signals
+@pytest.mark.long
 def test_the_service_fires_and_serves_others_and_ends_politely(cli: Cli, gateway: GatewayOutside) -> None:
     rows = people(3)
     add(cli, rows)
@@ -644,6 +645,7 @@ def test_a_service_that_ends_during_the_preflight_leaves_its_tick_to_the_next(
 
 
 @needs_signals
+@pytest.mark.long
 def test_killed_while_sending(cli: Cli, gateways: Callable[..., GatewayOutside]) -> None:
     """The others go out; what was in flight is in doubt, and looked for as after any crash."""
     gateway = gateways(faults=Faults(latency=(0.0, 0.3)))

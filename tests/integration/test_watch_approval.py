@@ -295,6 +295,7 @@ def test_a_message_in_the_settings_is_the_text_of_every_file(
     assert gateway.sends() == {("+393123400001", "Ciao Ada."): 1}
 
 
+@pytest.mark.long
 def test_two_folders_of_one_ledger(watched: Watched, gateway: GatewayOutside, tmp_path: Path) -> None:
     other = watched.cli.folder / "other"
     other.mkdir()

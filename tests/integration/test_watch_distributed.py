@@ -37,6 +37,7 @@ def test_a_watcher_sends_without_any_worker(watched: Watched, gateway: GatewayOu
     assert gateway.sends() == once_each(rows)
 
 
+@pytest.mark.long
 def test_one_of_two_machines_works_and_the_other_takes_over(
     watched: Watched, gateway: GatewayOutside, tmp_path: Path
 ) -> None:
