@@ -103,7 +103,9 @@ class FolderService:
                 bell.wait(LOOK_SECONDS)
                 continue
             if not working:
-                working = self._recover()
+                # inside a call of the ledger an interruption may leave a lock that other threads wait for
+                with unbroken():
+                    working = self._recover()
             self._round()
             bell.wait(self._pause())
 
@@ -225,7 +227,8 @@ class FolderService:
         waiting = [
             name for name, place in self._open.items() if place is Place.PROCESSING and self._is_time(name)
         ]
-        found = self._ledger.watched.campaigns(self._post.folder_id, waiting)
+        with unbroken():
+            found = self._ledger.watched.campaigns(self._post.folder_id, waiting)
         for name in waiting:
             newest = found[name][0] if name in found else None
             if (
