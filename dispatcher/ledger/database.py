@@ -13,10 +13,11 @@ from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
-from sqlalchemy import URL, Connection, create_engine, event, make_url, text
+from sqlalchemy import URL, Connection, Engine, create_engine, event, make_url, text
 from sqlalchemy.exc import ArgumentError
 
 from dispatcher.errors import Unreachable, UsageError
+from dispatcher.interrupts import unbroken
 from dispatcher.ledger.failures import translated
 
 BUSY_SECONDS = 10.0
@@ -63,6 +64,24 @@ def create_file(path: Path) -> None:
         ) from error
 
 
+@contextmanager
+def _taken_from(engine: Engine) -> Iterator[Connection]:
+    """A connection, given back at the end of the block.
+
+    An interruption while one is taken or given back could leave the pool's lock held, and every other thread of the
+    process would wait for it for ever.
+    """
+    connection: Connection | None = None
+    try:
+        with unbroken():
+            connection = engine.connect()
+        yield connection
+    finally:
+        if connection is not None:
+            with unbroken():
+                connection.close()
+
+
 class Database:
     """Connections and transactions of one ledger.  Nothing is created here but connections."""
 
@@ -85,13 +104,13 @@ class Database:
     def write(self) -> Iterator[Connection]:
         """One write transaction: committed at the end, rolled back by any exception."""
         self.check_file()
-        with self.translated(), self._writer.begin() as connection:
+        with self.translated(), _taken_from(self._writer) as connection, connection.begin():
             yield connection
 
     @contextmanager
     def read(self) -> Iterator[Connection]:
         """One moment of the ledger, however many statements look at it; a server refuses to write there."""
-        with self.translated(), self._reader.connect() as connection:
+        with self.translated(), _taken_from(self._reader) as connection:
             yield connection
 
     def translated(self) -> AbstractContextManager[None]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import shutil
+import signal
 import sqlite3
 import sys
 from decimal import Decimal
@@ -11,7 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import Connection, text
+from sqlalchemy import Connection, event, text
 
 from dispatcher.errors import DispatcherError, Unreachable, UsageError
 from dispatcher.ledger import Ledger, RowState
@@ -307,3 +308,27 @@ def test_damage_is_found_by_looking_and_by_checking(tmp_path: Path, new_desk: An
     with pytest.raises(Unreachable, match="ledger_damaged"):
         list(damaged.queries.report_rows(campaign))
     damaged.dispose()
+
+
+@pytest.mark.parametrize("moment", ["checkout", "checkin"])
+def test_an_interruption_waits_until_a_connection_is_taken_or_given_back(tmp_path: Path, moment: str) -> None:
+    """Else the pool's lock may stay held, and every other thread waits for it."""
+    database = Database(parse_url(f"sqlite:///{tmp_path / 'any.db'}"))
+    pool: Any = database.engine.pool
+    whole: list[bool] = []
+
+    def interrupt(*_: object) -> None:
+        signal.raise_signal(signal.SIGINT)
+        whole.append(True)
+
+    with database.read():
+        pass
+    event.listen(pool, moment, interrupt)
+    with pytest.raises(KeyboardInterrupt), database.read():
+        pass
+    event.remove(pool, moment, interrupt)
+    assert whole[0]  # what was being done was done to its end
+    assert (pool.checkedout(), pool.checkedin()) == (0, 1)
+    with database.read() as connection:
+        assert connection.execute(text("SELECT 1")).scalar() == 1
+    database.dispose()
