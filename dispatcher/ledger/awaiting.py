@@ -15,6 +15,7 @@ from typing import Any
 from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, update
 
 from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_awaiting, is_unpriced, rows
@@ -121,8 +122,8 @@ class Awaiting:
         )
         found: dict[str, AwaitedRow] = {}
         with self._database.read() as connection:
-            for start in range(0, len(message_ids), CHUNK):
-                chosen = rows.c.message_id.in_(message_ids[start : start + CHUNK])
+            for chunk in in_chunks(message_ids, CHUNK):
+                chosen = rows.c.message_id.in_(chunk)
                 for row in connection.execute(query.where(chosen)):
                     found[row.message_id] = AwaitedRow(**row._mapping)
         return found

@@ -12,6 +12,7 @@ from sqlalchemy import Connection, Row, select
 
 from dispatcher.ledger.awaiting import NO_FINAL_WORD
 from dispatcher.ledger.campaigns import all_locked
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.inbox import put_aside, rows_waited_for, take_out, waiting_for
@@ -73,9 +74,9 @@ class Deliveries:
         """
         changed = strange = 0
         unknown: list[str] = []
-        for start in range(0, len(reports), CHUNK):
+        for chunk in in_chunks(reports, CHUNK):
             with self._database.write() as connection:
-                done = _record(connection, gateway, reports[start : start + CHUNK], now, keep)
+                done = _record(connection, gateway, chunk, now, keep)
             changed += done.changed
             strange += done.strange
             unknown += [report.message_id for report, _ in done.waits]
@@ -99,8 +100,8 @@ class Deliveries:
         with self._database.read() as connection:
             found = rows_waited_for(connection)
         for campaign_id, numbers in found.items():
-            for start in range(0, len(numbers), CHUNK):
-                changed += self._match(campaign_id, numbers[start : start + CHUNK], now)
+            for chunk in in_chunks(numbers, CHUNK):
+                changed += self._match(campaign_id, chunk, now)
         return changed
 
     def _match(self, campaign_id: int, numbers: Sequence[int], now: datetime) -> int:

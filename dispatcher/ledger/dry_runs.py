@@ -7,6 +7,7 @@ from datetime import datetime
 
 from sqlalchemy import Column, Connection, MetaData, Table, Text, select
 
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.upsert import insert_into
 from dispatcher.ledger.values import Instant
@@ -44,8 +45,8 @@ class DryRuns:
         """Which of the messages are known to be dry runs."""
         found: set[str] = set()
         with self._database.read() as connection:
-            for start in range(0, len(message_ids), _CHUNK):
-                chosen = dry_runs.c.message_id.in_(message_ids[start : start + _CHUNK])
+            for chunk in in_chunks(message_ids, _CHUNK):
+                chosen = dry_runs.c.message_id.in_(chunk)
                 query = select(dry_runs.c.message_id).where(chosen, dry_runs.c.gateway == gateway)
                 found.update(connection.execute(query).scalars())
         return found

@@ -25,6 +25,7 @@ from sqlalchemy import (
     select,
 )
 
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.records import DeliveryReport
 from dispatcher.ledger.settling import readable_price, short_detail
@@ -90,8 +91,8 @@ def waiting_for(
     """What waits for rows of a campaign, in the order it came, and whether each proves acceptance."""
     found: list[Row[Any]] = []
     wanted = sorted(numbers)
-    for start in range(0, len(wanted), _CHUNK):
-        chosen = (inbox.c.campaign_id == campaign_id, inbox.c.row.in_(wanted[start : start + _CHUNK]))
+    for chunk in in_chunks(wanted, _CHUNK):
+        chosen = (inbox.c.campaign_id == campaign_id, inbox.c.row.in_(chunk))
         found += connection.execute(select(inbox).where(*chosen)).all()
     return [(_report(row), row.proves) for row in sorted(found, key=lambda row: int(row.id))]
 
@@ -107,8 +108,8 @@ def rows_waited_for(connection: Connection) -> dict[int, list[int]]:
 
 def take_out(connection: Connection, gateway: str, message_ids: Sequence[str]) -> None:
     """Reports that found their row wait no longer."""
-    for start in range(0, len(message_ids), _CHUNK):
-        chosen = inbox.c.message_id.in_(message_ids[start : start + _CHUNK])
+    for chunk in in_chunks(message_ids, _CHUNK):
+        chosen = inbox.c.message_id.in_(chunk)
         connection.execute(delete(inbox).where(inbox.c.gateway == gateway, chosen))
 
 

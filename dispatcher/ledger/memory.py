@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, or_, select
 
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.keys import forms_of
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, is_ready, rows
@@ -68,10 +69,10 @@ class Memory:
                 return found
             # the campaign is compared here: in SQL it would tempt the planner away from the guard's index
             sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
-            for start in range(0, len(wanted), CHUNK):
-                forms = forms_of(connection, wanted[start : start + CHUNK])
-                chunk = rows.c.guard_key.in_(list(forms))
-                hits = connection.execute(select(rows.c.guard_key, rows.c.campaign_id).where(chunk, *sent))
+            for chunk in in_chunks(wanted, CHUNK):
+                forms = forms_of(connection, chunk)
+                known = rows.c.guard_key.in_(list(forms))
+                hits = connection.execute(select(rows.c.guard_key, rows.c.campaign_id).where(known, *sent))
                 found.update(forms[bytes(hit.guard_key)] for hit in hits if hit.campaign_id in earlier)
         return found
 
@@ -85,8 +86,8 @@ class Memory:
         )
         sent = (is_maybe_sent(), rows.c.attempt_started_at > since, gateways.c.name == gateway)
         with self._database.read() as connection:
-            for start in range(0, len(recipients), CHUNK):
-                chosen = rows.c.recipient.in_(recipients[start : start + CHUNK])
+            for chunk in in_chunks(recipients, CHUNK):
+                chosen = rows.c.recipient.in_(chunk)
                 for hit in connection.execute(query.where(chosen, *sent)):
                     found[hit.recipient].append(hit.attempt_started_at)
         return dict(found)
@@ -106,8 +107,8 @@ class Memory:
         )
         found: list[SentRow] = []
         with self._database.read() as connection:
-            for start in range(0, len(values), CHUNK):
-                chosen = column.in_(values[start : start + CHUNK])
+            for chunk in in_chunks(values, CHUNK):
+                chosen = column.in_(chunk)
                 hits = connection.execute(query.where(chosen, is_maybe_sent())).mappings()
                 found.extend(SentRow(**hit) for hit in hits)
         return found
@@ -120,8 +121,8 @@ class Memory:
         found: dict[tuple[int, int], EarlierSend] = {}
         with self._database.read() as connection:
             for campaign_id, numbers in of_campaign.items():
-                for start in range(0, len(numbers), CHUNK):
-                    chosen = rows.c.row.in_(numbers[start : start + CHUNK])
+                for chunk in in_chunks(numbers, CHUNK):
+                    chosen = rows.c.row.in_(chunk)
                     query = select(rows.c.row, *_facts(rows)).where(rows.c.campaign_id == campaign_id, chosen)
                     for hit in connection.execute(query):
                         found[campaign_id, hit.row] = _earlier(hit)
@@ -135,8 +136,8 @@ class Memory:
         sends = select(rows.c.guard_key, *_facts(rows)).where(is_maybe_sent())
         found: dict[int, EarlierSend] = {}
         with self._database.read() as connection:
-            for start in range(0, len(numbers), CHUNK):
-                own = connection.execute(mine.where(rows.c.row.in_(numbers[start : start + CHUNK]))).all()
+            for chunk in in_chunks(numbers, CHUNK):
+                own = connection.execute(mine.where(rows.c.row.in_(chunk))).all()
                 if not own:
                     continue
                 forms = forms_of(connection, {bytes(row.guard_key) for row in own})

@@ -11,6 +11,7 @@ from typing import Any
 from sqlalchemy import Row, Select, case, func, select
 
 from dispatcher.errors import UsageError
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.records import CampaignView, ClaimedRow
 from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_ready, is_unsettled, rows
@@ -182,8 +183,8 @@ class Queries:
         """The texts of these rows, of those that have one."""
         found: dict[int, str] = {}
         with self._database.read() as connection:
-            for start in range(0, len(numbers), 500):
-                chosen = (rows.c.campaign_id == campaign_id, rows.c.row.in_(numbers[start : start + 500]))
+            for chunk in in_chunks(numbers, 500):
+                chosen = (rows.c.campaign_id == campaign_id, rows.c.row.in_(chunk))
                 query = select(rows.c.row, rows.c.text).where(*chosen, rows.c.text.is_not(None))
                 found |= {row.row: row.text for row in connection.execute(query)}
         return found
@@ -241,8 +242,8 @@ class Queries:
         query = select(rows.c.message_id, *names).join(gateways, gateways.c.id == rows.c.gateway_id)
         settled: dict[str, SettledMessage] = {}
         with self._database.read() as connection:
-            for start in range(0, len(message_ids), 500):
-                chosen = rows.c.message_id.in_(message_ids[start : start + 500])
+            for chunk in in_chunks(message_ids, 500):
+                chosen = rows.c.message_id.in_(chunk)
                 found = connection.execute(query.where(chosen, gateways.c.name == gateway))
                 settled |= {
                     message_id: SettledMessage(

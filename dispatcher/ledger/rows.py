@@ -14,6 +14,7 @@ from sqlalchemy import Connection, Row, func, select, tuple_
 
 from dispatcher.ledger.bulk import CHUNK, move_ready_rows
 from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.claiming import claim_rows
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
@@ -194,11 +195,9 @@ class Rows:
         transactions.
         """
         done = 0
-        for start in range(0, len(numbers), CHUNK):
-            chunk = list(numbers[start : start + CHUNK])
-            done += self._exclude(
-                campaign_id, state, reason, now, rows.c.row.in_(chunk), error_code=error_code
-            )
+        for chunk in in_chunks(numbers, CHUNK):
+            named = rows.c.row.in_(list(chunk))
+            done += self._exclude(campaign_id, state, reason, now, named, error_code=error_code)
         return done
 
     def exclude_same_text(
@@ -209,8 +208,8 @@ class Rows:
         """
         sender = func.coalesce(rows.c.sender, "")
         done = 0
-        for start in range(0, len(numbers), 100):
-            named = (rows.c.campaign_id == campaign_id, rows.c.row.in_(list(numbers[start : start + 100])))
+        for chunk in in_chunks(numbers, 100):
+            named = (rows.c.campaign_id == campaign_id, rows.c.row.in_(list(chunk)))
             with self._database.read() as connection:
                 query = select(rows.c.route, sender, rows.c.text).distinct().where(*named)
                 texts = [tuple(text) for text in connection.execute(query)]

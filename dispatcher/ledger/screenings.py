@@ -10,6 +10,7 @@ from typing import TypeVar
 
 from sqlalchemy import delete, func, select
 
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.dry_runs import remember_dry_runs
 from dispatcher.ledger.schema import is_ready, rows, screenings
@@ -67,7 +68,9 @@ class Screenings:
         """Remember; a newer answer for the same text replaces the older one."""
         newest = {each.key: each for each in seen}
         # in one order everywhere: two processes that remember the same texts never wait for each other
-        for chunk in _chunks(sorted(newest.values(), key=lambda each: (each.text_hash, *_names(each)))):
+        for chunk in in_chunks(
+            sorted(newest.values(), key=lambda each: (each.text_hash, *_names(each))), CHUNK
+        ):
             values = [_values(gateway, account, each) for each in chunk]
             made = {each.message_id: each.seen_at for each in chunk if each.message_id is not None}
             with self._database.write() as connection:
@@ -88,7 +91,7 @@ class Screenings:
         )
         found: dict[Key, Screening] = {}
         with self._database.read() as connection:
-            for chunk in _chunks(sorted({key[2] for key in wanted})):
+            for chunk in in_chunks(sorted({key[2] for key in wanted}), CHUNK):
                 for s in connection.execute(
                     select(screenings).where(screenings.c.text_hash.in_(chunk), *mine)
                 ):
@@ -186,8 +189,3 @@ def _values(gateway: str, account: str, seen: Screening) -> dict[str, object]:
         "price": seen.price,
         "seen_at": seen.seen_at,
     }
-
-
-def _chunks(items: Sequence[T]) -> Iterator[Sequence[T]]:
-    for start in range(0, len(items), CHUNK):
-        yield items[start : start + CHUNK]

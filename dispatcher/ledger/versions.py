@@ -11,6 +11,7 @@ from sqlalchemy import ColumnElement, Select, case, func, literal, select, union
 
 from dispatcher.ledger.bulk import CHUNK, move_ready_rows
 from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
@@ -66,8 +67,8 @@ class Versions:
         """
         done = 0
         while numbers := self._to_withdraw(newer, older):
-            for start in range(0, len(numbers), CHUNK):
-                done += self._withdraw_some(older, numbers[start : start + CHUNK], now)
+            for chunk in in_chunks(numbers, CHUNK):
+                done += self._withdraw_some(older, chunk, now)
         if done:
             with self._database.write() as connection:
                 note(connection, "superseded", now, campaign_id=older, by=newer, rows=done)

@@ -10,6 +10,7 @@ from typing import Any
 
 from sqlalchemy import except_, func, select
 
+from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import campaign_counts, campaigns, is_ready, rows
 from dispatcher.ledger.states import SENT, CampaignState, RowState
@@ -66,8 +67,8 @@ class Watched:
         )
         found: dict[str, list[WatchedCampaign]] = {}
         with self._database.read() as connection:
-            for start in range(0, len(names), CHUNK):
-                chosen = campaigns.c.file_name.in_(names[start : start + CHUNK])
+            for chunk in in_chunks(names, CHUNK):
+                chosen = campaigns.c.file_name.in_(chunk)
                 for one in connection.execute(query.where(chosen)):
                     if one.options.get("watched") == folder:
                         campaign = WatchedCampaign(
