@@ -11,8 +11,7 @@ import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
-from types import TracebackType
-from typing import Any, Self, TypeVar
+from typing import Any, TypeVar
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
@@ -22,7 +21,7 @@ from dispatcher import __version__
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
 from dispatcher.gateway.account_models import ReadThing, Scope, Subscription, Token, Wallet
 from dispatcher.gateway.answers import read_object
-from dispatcher.gateway.connecting import check_base_url, open_transport
+from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.outcomes import Outcome, judge_exception
 from dispatcher.gateway.transport import MAX_BODY
 
@@ -46,7 +45,7 @@ class AccountConfig:
     user_agent: str = f"dispatcher/{__version__}"
 
 
-class Account:
+class Account(Connected):
     """One account, as an async context manager.
 
     Every call raises Unreachable for the lack of a readable answer and Halted for credentials that are not accepted.
@@ -124,18 +123,6 @@ class Account:
         if response.status_code not in (200, 204):
             raise self._failure(response)
         return True
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def _all(self, kind: type[Thing], path: str) -> tuple[Thing, ...]:
         found: list[Thing] = []

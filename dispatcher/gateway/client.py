@@ -11,8 +11,6 @@ from copy import copy
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from types import TracebackType
-from typing import Self
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
@@ -21,7 +19,7 @@ from pydantic import SecretStr
 from dispatcher import __version__
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
 from dispatcher.gateway.answers import read_date, read_message, read_object
-from dispatcher.gateway.connecting import check_base_url, open_transport
+from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
 from dispatcher.gateway.transport import MAX_BODY
@@ -69,7 +67,7 @@ class Page:
     count: int
 
 
-class Gateway:
+class Gateway(Connected):
     """The API of one gateway and account, as an async context manager.
 
     ``now`` tells the wall clock's time, for a ``Retry-After`` given as a date.  ``transport`` replaces the
@@ -96,6 +94,9 @@ class Gateway:
             proxy=config.proxy,
             ca_file=config.ca_file,
         )
+        # read once: taking a URL apart is most of what building a request costs
+        self._send_urls = {route: httpx.URL(f"{self._base_url}/{route}-messages") for route in Route}
+        self._otp_url = httpx.URL(f"{self._base_url}/otp")
         self._user_agent = config.user_agent
         self._use(config.token)
 
@@ -108,9 +109,6 @@ class Gateway:
                 "Accept-Encoding": "identity",
             }
         )
-        # read once: to take a URL apart again for every message is a tenth of what sending it costs
-        self._send_urls = {route: httpx.URL(f"{self._base_url}/{route}-messages") for route in Route}
-        self._otp_url = httpx.URL(f"{self._base_url}/otp")
         self._json_headers = httpx.Headers({**self._headers, "Content-Type": "application/json"})
 
     def with_token(self, token: SecretStr) -> Gateway:
@@ -164,18 +162,6 @@ class Gateway:
         if message is None:
             raise self._failure(response)
         return message
-
-    async def aclose(self) -> None:
-        """Close all connections."""
-        await self._transport.aclose()
-
-    async def __aenter__(self) -> Self:
-        return self
-
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        await self.aclose()
 
     async def _post(self, url: httpx.URL, request: SendRequest | OtpRequest) -> Verdict:
         dry_run = request.options is not None and request.options.dry_run

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import ssl
 from pathlib import Path
+from types import TracebackType
+from typing import Self
 from urllib.parse import urlsplit
 
 import httpx
@@ -11,6 +13,24 @@ import httpx
 from dispatcher.errors import UsageError
 from dispatcher.gateway.transport import AiohttpTransport, Timeouts
 from dispatcher.settings import is_loopback, masked
+
+
+class Connected:
+    """A client over a transport of its own, which is closed at the end of an ``async with`` block."""
+
+    _transport: httpx.AsyncBaseTransport
+
+    async def aclose(self) -> None:
+        """Close all connections."""
+        await self._transport.aclose()
+
+    async def __aenter__(self) -> Self:
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        await self.aclose()
 
 
 def open_transport(
