@@ -30,6 +30,7 @@ from dispatcher.cli.preflight_view import (
     show_listed,
     show_unseen,
 )
+from dispatcher.cli.question_view import show_question
 from dispatcher.cli.times_view import forecasts, show_times
 from dispatcher.errors import UsageError
 from dispatcher.intake.house import Delivering, OtherTexts, Progress, Question
@@ -178,7 +179,7 @@ class Terminal:
 
     def confirm(self, question: Question) -> bool:
         """Ask once; without a terminal to ask on, UsageError unless ``--yes`` answered."""
-        self._show_question(question)
+        show_question(self._output, question)
         return self._answered_yes(question.campaign)
 
     def _answered_yes(self, campaign: int) -> bool:
@@ -267,42 +268,6 @@ class Terminal:
             "older_versions": [asdict(older) for older in landing.older],
             "missing_credit": landing.shortfall.missing if landing.shortfall else None,
         }
-
-    def _show_question(self, question: Question) -> None:
-        words = self._words
-        self._output.say()
-        self._output.tell(
-            "run.question_from",
-            sender=question.sender or words("run.default_sender"),
-            row=question.row,
-            recipient=question.recipient,
-            parts=words.count("plan.parts", question.text_parts),
-        )
-        for line in question.text.splitlines():
-            self._output.say(f"  | {line}")
-        known = (
-            words.money(question.cost, question.currency)
-            if question.cost is not None
-            else words("run.unknown_price")
-        )
-        if question.unpriced_rows and question.cost is not None:
-            known += " " + words.count("plan.unpriced", question.unpriced_rows)
-        if question.dearest is not None:
-            self._output.tell("run.dearer", cost=words.money(question.dearest, question.currency))
-        cap = (
-            words("run.question_cap", cap=words.money(question.max_cost, question.currency))
-            if question.max_cost is not None
-            else ""
-        )
-        self._output.tell(
-            "run.question",
-            messages=words.count("run.messages", question.messages),
-            people=words.count("run.people", question.people),
-            parts=words.count("plan.parts", question.parts),
-            gateway=question.gateway,
-            cost=known,
-            cap=cap,
-        )
 
     def _progress(self, line: str, share: float) -> None:
         if self._console.is_terminal:
