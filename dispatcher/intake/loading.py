@@ -37,6 +37,7 @@ from dispatcher.ledger import (
     to_micros,
 )
 from dispatcher.ledger.values import rounded
+from dispatcher.private import private_folder
 
 ROWS_A_TRANSACTION = 2_000
 PHONE_KEPT = 40
@@ -83,7 +84,7 @@ def keep_input(file: Path, folder: Path, identity: FileIdentity) -> Path:
     kept = folder / f"{identity.sha256}{file.suffix.lower()}"
     if kept.exists():
         return kept
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     made = _copied(file, folder)
     try:
         with made.open("rb") as written:

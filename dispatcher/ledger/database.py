@@ -19,6 +19,7 @@ from sqlalchemy.exc import ArgumentError
 from dispatcher.errors import Unreachable, UsageError
 from dispatcher.interrupts import unbroken
 from dispatcher.ledger.failures import translated
+from dispatcher.private import private_folder
 
 BUSY_SECONDS = 10.0
 # a server's default shows every statement another moment; a file in WAL mode keeps one by itself
@@ -53,7 +54,7 @@ def create_file(path: Path) -> None:
     A file that is there already is left as it is.
     """
     try:
-        path.parent.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(path.parent)
         os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_RDWR, 0o600))
     except FileExistsError:
         if not path.is_file():

@@ -21,6 +21,7 @@ from filelock import FileLock, Timeout
 
 from dispatcher.ledger import Ledger
 from dispatcher.ledger.processes import Process
+from dispatcher.private import private_folder
 
 LEAST_SILENCE = timedelta(seconds=60)  # signs of life come every few seconds; a server may be late with some
 NAME_LENGTH = 16
@@ -33,7 +34,7 @@ class OwnerLock:
     def __init__(self, folder: Path) -> None:
         self.id = secrets.token_hex(8)
         self.path = folder / f"{self.id}.lock"
-        folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(folder)
         self._lock = FileLock(self.path, timeout=0)
 
     def __enter__(self) -> OwnerLock:
@@ -100,7 +101,7 @@ def place_of(folder: Path, wait: Callable[[float], None] = time.sleep) -> str:
     Containers and machines may share a host's name, and machines may share a folder; only both together are a place
     where a lock means something.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    private_folder(folder)
     mark = folder / "place"
     if not mark.exists():
         _name(mark)
