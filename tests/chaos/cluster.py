@@ -13,8 +13,10 @@ import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from dataclasses import field as later
 from pathlib import Path
+from typing import Any
 
 from dispatcher.gateway.simulator import SimulatorConfig
 from tests.chaos.harness import (
@@ -50,10 +52,12 @@ class Machine:
     home: Path
     to_postgres: Proxy
     to_valkey: Proxy
+    settings: dict[str, str] = later(default_factory=dict)
 
     def env(self, cluster: Cluster) -> dict[str, str]:
         """How a process of this machine reaches everything."""
         return {
+            **self.settings,
             "HOME": str(self.home),
             "XDG_DATA_HOME": str(self.home / "data"),
             "DISPATCHER_LEDGER": cluster.ledger_url(self.to_postgres.port),
@@ -68,7 +72,7 @@ class Worker:
     name: str
     machine: Machine
     cluster: Cluster
-    process: subprocess.Popen[bytes] = field(init=False)
+    process: subprocess.Popen[bytes] = later(init=False)
 
     def start(self) -> None:
         """Another process."""
@@ -95,7 +99,13 @@ class Cluster:
     valkey: ValkeyServer
     field: Battlefield
     machines: list[Machine]
-    workers: list[Worker] = field(default_factory=list)
+    workers: list[Worker] = later(default_factory=list)
+
+    def start_workers(self) -> None:
+        """As many on each machine."""
+        for i in range(WORKERS):
+            self.workers.append(Worker(f"worker-{i}", self.machines[i % MACHINES], self))
+            self.workers[-1].start()
 
     def ledger_url(self, port: int) -> str:
         """Through a cable."""
@@ -164,7 +174,6 @@ DISTURBANCES: Mapping[Disturbance, float] = {
 
 def cluster_under_fire(folder: Path, size: Size, config: SimulatorConfig | None = None) -> Account:
     """One campaign sent by four workers on two machines, disturbed ``size.disturbances`` times."""
-    rng = random.Random(f"{size.seed}/cluster")
     config = config or SimulatorConfig(
         state=folder / "gateway.db",
         requests_per_minute=None,
@@ -173,24 +182,38 @@ def cluster_under_fire(folder: Path, size: Size, config: SimulatorConfig | None 
         arrivals_kept=2_000_000,
     )
     account = Account()
-    with _cluster(folder, size, config) as cluster:
+    with standing_cluster(folder, size, config) as cluster:
+        cluster.start_workers()
         file = cluster.field.file("campaign.csv", size.rows)
-        running = cluster.field.start(file)
-        try:
-            for _ in range(size.disturbances):
-                time.sleep(rng.uniform(*size.between))
-                if running.poll() is not None:
-                    break
-                worker = rng.choice(cluster.workers)
-                worker.see(account)
-                (disturbance,) = rng.choices([*DISTURBANCES], [*DISTURBANCES.values()])
-                disturbance(cluster, worker, rng, account)
-            assert until(lambda: _done(cluster, running, file, account), GRACE), tail(cluster.field, file)
-        finally:
-            if running.poll() is None:
-                end(running)
-        _leave(cluster, account)
+        besiege_cluster(cluster, file, size, account)
+        leave(cluster, account)
         return settle_accounts(cluster.field, {file: size.rows}, account)
+
+
+def besiege_cluster(
+    cluster: Cluster,
+    file: Path,
+    size: Size,
+    account: Account,
+    more: Mapping[Disturbance, float] | None = None,
+) -> None:
+    """``run`` follows ``file``, which the workers send, until it is finished; ``more`` is done to others meanwhile."""
+    rng = random.Random(f"{size.seed}/cluster")
+    every = {**DISTURBANCES, **(more or {})}
+    running = cluster.field.start(file)
+    try:
+        for _ in range(size.disturbances):
+            time.sleep(rng.uniform(*size.between))
+            if running.poll() is not None:
+                break
+            worker = rng.choice(cluster.workers)
+            worker.see(account)
+            (disturbance,) = rng.choices([*every], [*every.values()])
+            disturbance(cluster, worker, rng, account)
+        assert until(lambda: _done(cluster, running, file, account), GRACE), tail(cluster.field, file)
+    finally:
+        if running.poll() is None:
+            end(running)
 
 
 def _done(cluster: Cluster, running: subprocess.Popen[bytes], file: Path, account: Account) -> bool:
@@ -200,7 +223,8 @@ def _done(cluster: Cluster, running: subprocess.Popen[bytes], file: Path, accoun
     return running.poll() is not None and finished(cluster.field, [file])
 
 
-def _leave(cluster: Cluster, account: Account) -> None:
+def leave(cluster: Cluster, account: Account) -> None:
+    """The workers end as they are told to."""
     for worker in cluster.workers:
         worker.process.terminate()
     for worker in cluster.workers:
@@ -210,7 +234,14 @@ def _leave(cluster: Cluster, account: Account) -> None:
 
 
 @contextmanager
-def _cluster(folder: Path, size: Size, config: SimulatorConfig) -> Iterator[Cluster]:
+def standing_cluster(
+    folder: Path,
+    size: Size,
+    config: SimulatorConfig,
+    more: Mapping[str, str] | None = None,
+    **simulator_options: Any,
+) -> Iterator[Cluster]:
+    """Servers and machines while the block lasts, without workers; ``more`` settings for everybody."""
     with ExitStack() as stack:
         postgres = stack.enter_context(PostgresServer())
         valkey = stack.enter_context(ValkeyServer())
@@ -221,19 +252,26 @@ def _cluster(folder: Path, size: Size, config: SimulatorConfig) -> Iterator[Clus
             "DISPATCHER_LOG": "info",
             "HOME": str(folder / "office"),
             "XDG_DATA_HOME": str(folder / "office" / "data"),
+            **(more or {}),
         }
         field = stack.enter_context(
-            battlefield(folder, config, rate_per_minute=size.limit, command=RUNNER, settings=settings)
+            battlefield(
+                folder,
+                config,
+                rate_per_minute=size.limit,
+                command=RUNNER,
+                settings=settings,
+                **simulator_options,
+            )
         )
         machines = []
         for i in range(MACHINES):
-            cables = [stack.enter_context(Proxy(port)) for port in (postgres.port, valkey.port)]
-            machines.append(Machine(folder / f"machine-{i}", *cables))
+            to_postgres, to_valkey = (
+                stack.enter_context(Proxy(port)) for port in (postgres.port, valkey.port)
+            )
+            machines.append(Machine(folder / f"machine-{i}", to_postgres, to_valkey))
             machines[-1].home.mkdir()
         cluster = Cluster(postgres, valkey, field, machines)
-        for i in range(WORKERS):
-            cluster.workers.append(Worker(f"worker-{i}", machines[i % MACHINES], cluster))
-            cluster.workers[-1].start()
         try:
             yield cluster
         finally:

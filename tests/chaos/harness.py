@@ -144,12 +144,13 @@ def battlefield(
     rate_per_minute: int,
     command: Sequence[str] = RUN,
     settings: Mapping[str, str] | None = None,
+    **simulator_options: Any,
 ) -> Iterator[Battlefield]:
     """A gateway that runs while the block lasts; its state is a file, so it can be looked at afterwards.
 
     It keeps its port when it is stopped and started again meanwhile.
     """
-    with SimulatorThread(config, port=free_port()) as simulator:
+    with SimulatorThread(config, port=free_port(), **simulator_options) as simulator:
         yield Battlefield(folder, simulator, rate_per_minute, command=command, settings=settings or {})
 
 
@@ -162,7 +163,7 @@ def end(process: subprocess.Popen[bytes]) -> None:
 def finished(field: Battlefield, files: Sequence[Path]) -> bool:
     """Whether every file has a finished campaign, and no row of the ledger is open."""
     wanted = {_digest(file) for file in files}
-    with _ledger(field) as ledger:
+    with opened_ledger(field) as ledger:
         campaigns = ledger.queries.campaigns(limit=1_000) if ledger else []
         done = {each.file_sha256 for each in campaigns if each.state is CampaignState.FINISHED}
         return wanted <= done and not any(
@@ -174,7 +175,7 @@ def stage(field: Battlefield, file: Path) -> str:
     """How far the file's newest campaign is: its state, or that there is none."""
     if not field.ledger_path.exists():
         return "starting"
-    with _ledger(field) as ledger:
+    with opened_ledger(field) as ledger:
         campaigns = ledger.queries.campaigns(limit=1_000) if ledger else []
         states = {each.id: each.state.code for each in campaigns if each.file_sha256 == _digest(file)}
         return states[max(states)] if states else "starting"
@@ -190,7 +191,7 @@ def settle_accounts(field: Battlefield, files: dict[Path, int], account: Account
     at_gateway = Counter((message.recipient, message.message) for message in received)
     accepted: Counter[str] = Counter()
     rows: dict[tuple[str, int], RowState] = {}
-    with _ledger(field) as ledger:
+    with opened_ledger(field) as ledger:
         assert ledger is not None
         for campaign in sorted(ledger.queries.campaigns(limit=1_000), key=_by_id):
             for row in ledger.queries.report_rows(campaign.id):
@@ -235,18 +236,19 @@ def as_json(account: Account, *, events: bool = False) -> str:
     return json.dumps({name: value for name, value in shown.items() if name not in hidden})
 
 
-def until(condition: Callable[[], bool], seconds: float) -> bool:
+def until(condition: Callable[[], bool], seconds: float, every: float = 0.02) -> bool:
     """Poll a condition; whether it came true in time."""
     deadline = time.monotonic() + seconds
     while time.monotonic() < deadline:
         if condition():
             return True
-        time.sleep(0.02)
+        time.sleep(every)
     return False
 
 
 @contextmanager
-def _ledger(field: Battlefield) -> Iterator[Ledger | None]:
+def opened_ledger(field: Battlefield) -> Iterator[Ledger | None]:
+    """The battlefield's ledger while the block lasts; None when there is none yet."""
     ledger = Ledger.open_existing(field.ledger_url)
     try:
         yield ledger

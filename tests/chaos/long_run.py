@@ -4,9 +4,9 @@ Several campaigns, each under another mixture of faults, their senders killed an
 one the ledger is compared with what the gateway really accepted; one line of JSON a campaign, a total at the end, exit
 code 1 when anything was sent twice, lost, or unaccounted for, or the limit was broken.
 
-``--scenarios all`` adds stepped clocks, full disks, several senders, waves at the gateway, a cluster and a watched
-folder, a line each; a name takes that one alone and may be given several times.  Rows and kills are shared out among
-the campaigns.
+``--scenarios all`` adds stepped clocks, full disks, several senders, waves at the gateway, callbacks, a cluster and a
+watched folder, a line each; a name takes that one alone and may be given several times.  Rows and kills are
+shared out among the campaigns.
 ``--haste`` shortens the waits of the scenarios (see :mod:`tests.chaos.runner`).
 """
 
@@ -23,13 +23,20 @@ from pathlib import Path
 from typing import Literal
 
 from dispatcher.gateway.simulator import Fault, Faults, SimulatorConfig
+from tests.chaos.callbacks import callbacks_on_several_machines, callbacks_under_fire
 from tests.chaos.cluster import cluster_under_fire
 from tests.chaos.dropping import watched_folder
 from tests.chaos.harness import TRACEBACK, Account, as_json, battlefield, settle_accounts
 from tests.chaos.scenarios import SCENARIOS, Size, can_mount
 from tests.chaos.siege import kill_repeatedly
 
-EVERY = {**SCENARIOS, "cluster": cluster_under_fire, "watch": watched_folder}
+EVERY = {
+    **SCENARIOS,
+    "callbacks": callbacks_under_fire,
+    "callbacks-cluster": callbacks_on_several_machines,
+    "cluster": cluster_under_fire,
+    "watch": watched_folder,
+}
 
 
 @dataclass(frozen=True)

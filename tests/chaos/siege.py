@@ -133,12 +133,13 @@ def besiege(
     times: int,
     between: tuple[float, float],
     disturbances: Mapping[Disturbance, float],
+    account: Account | None = None,
 ) -> Account:
     """One sender a file (a file may be named twice), disturbed ``times`` times in all, then left to finish.
 
-    ``disturbances``: what is done, and how often in proportion.
+    ``disturbances``: what is done, and how often in proportion.  ``account``: one that is begun already.
     """
-    account = Account()
+    account = account or Account()
     senders = [Sender(field, file, account) for file in files]
     try:
         done = 0

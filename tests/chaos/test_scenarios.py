@@ -8,6 +8,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.chaos.callbacks import callbacks_under_fire
 from tests.chaos.harness import SPAN, TRACEBACK, Account
 from tests.chaos.scenarios import (
     OUTAGE,
@@ -81,3 +82,16 @@ def test_gateway_comes_and_goes(tmp_path: Path) -> None:
     assert account.kills
     assert all(account.events[kind] for kind in (*WAVES, OUTAGE)), account
     assert_exactly_once(account, size)
+
+
+@pytest.mark.long
+def test_callbacks_come_to_a_receiver_that_is_killed(tmp_path: Path) -> None:
+    account = callbacks_under_fire(tmp_path, SHORT)
+
+    assert (account.twice, account.lost, account.unexpected) == (0, 0, 0), account
+    assert account.accepted == account.at_gateway == account.rows == SHORT.rows
+    assert set(account.states) == {"delivered", "undeliverable", "expired"}
+    assert account.events["serve killed"]
+    assert account.events["event proved_by_report"]
+    assert all(account.events[f"strangers answered {status}"] for status in (400, 401)), account
+    assert not account.events[TRACEBACK]

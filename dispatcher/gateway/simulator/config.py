@@ -96,6 +96,8 @@ class SimulatorConfig:
     callback_poll: float = 0.05
     callbacks_lost_rate: float = 0.0
     callbacks_doubled_rate: float = 0.0
+    callbacks_late: tuple[float, float] = (0.0, 0.0)
+    """A callback leaves this long after the change it tells of, so that a later one may overtake it."""
 
     faults: Faults = field(default_factory=Faults)
     seed: int = 0
@@ -117,6 +119,7 @@ class SimulatorConfig:
             self._require(name, getattr(self, name) >= 0)
         self._require("callback_poll", self.callback_poll > 0)
         self._require("final_after", 0 <= self.final_after[0] <= self.final_after[1])
+        self._require("callbacks_late", 0 <= self.callbacks_late[0] <= self.callbacks_late[1])
         self._require("limit_cap", self.limit_cap >= 1)
         self._require(
             "requests_per_minute", self.requests_per_minute is None or self.requests_per_minute >= 1

@@ -27,6 +27,7 @@ class Fault(StrEnum):
     GARBAGE = "garbage"  # accepted, a 201 that is not JSON
     HANG_BEFORE = "hang_before"  # nothing accepted, silence, then a reset
     HANG_AFTER = "hang_after"  # accepted, silence, then a reset
+    LATE_ANSWER = "late_answer"  # accepted, silence, then its answer
     LATE = "late"  # silence first, accepted afterwards, when the client has given up
     THROTTLED = "throttled"  # 429, nothing accepted
 

@@ -135,6 +135,8 @@ class Gateway:
             status, answer = refused.status, _error_body(refused)
             if holder.token is not None:
                 self._store.passes.failed(holder.token)
+        if fault is Fault.LATE_ANSWER and await self._hang():
+            return self._response(status, answer)
         if fault is not None and fault is not Fault.LATE:
             return await self._broken(fault, request, answer)
         return self._response(status, answer)

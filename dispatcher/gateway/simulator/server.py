@@ -38,6 +38,7 @@ class Simulator:
 
     ``start`` and ``stop`` belong to one event loop; everything else may be called from any thread, before,
     between and after them.  ``clock`` is the gateway's time, ``sleep`` waits between tries of a callback.
+    ``acknowledged`` hears, on that loop, the id and the state of each message whose callback was answered with 200.
     """
 
     def __init__(
@@ -47,11 +48,13 @@ class Simulator:
         clock: Callable[[], datetime] = utc_now,
         monotonic: Callable[[], float] = time.monotonic,
         sleep: Callable[[float], Awaitable[None]] = asyncio.sleep,
+        acknowledged: Callable[[str, str], None] = lambda message_id, state: None,
     ) -> None:
         self.config = config
         self._clock = clock
         self._monotonic = monotonic
         self._sleep = sleep
+        self._acknowledged = acknowledged
         self._faults = config.faults
         self._arrivals = Arrivals(config.arrivals_kept, clock, monotonic)
         self._kept: bytes | None = None
@@ -85,7 +88,11 @@ class Simulator:
             await self.stop()
             raise UsageError("simulator_address_unusable", host=host, port=port, found=str(error)) from error
         self._callbacks = Callbacks(
-            self.config, self._store, now=lambda: microseconds(self._clock()), sleep=self._sleep
+            self.config,
+            self._store,
+            now=lambda: microseconds(self._clock()),
+            sleep=self._sleep,
+            acknowledged=self._acknowledged,
         )
         self._posting = asyncio.create_task(self._callbacks.run())
         bound = self._runner.addresses[0][1]
@@ -141,7 +148,7 @@ class Simulator:
         accepted = [message for message in received if message.accepted]
         tally = self._callbacks.tally if self._callbacks else CallbackTally()
         with self._opened() as store:
-            accounts = store.accounts()
+            accounts, waiting = store.accounts(), store.callbacks_waiting()
         return {
             "requests": self._arrivals.total,
             "busiest_minute": self.busiest(),
@@ -150,7 +157,12 @@ class Simulator:
             "blocked": sum(message.blocked for message in received),
             "sent_more_than_once": sum(times > 1 for times in sends_by_text(received).values()),
             "parts": sum(message.parts for message in accepted),
-            "callbacks": {"delivered": tally.delivered, "failed": tally.failed, "lost": tally.lost},
+            "callbacks": {
+                "delivered": tally.delivered,
+                "failed": tally.failed,
+                "lost": tally.lost,
+                "waiting": waiting + tally.under_way,
+            },
             "accounts": {
                 account.username: {
                     "wallet": str(euro(account.wallet)),

@@ -178,6 +178,11 @@ class Store:
                     self._db.execute("DELETE FROM callbacks WHERE seq = ?", (message.seq,))
         return taken
 
+    def callbacks_waiting(self) -> int:
+        """Messages of which something is still to be told, now or later."""
+        with self._lock:
+            return int(self._db.execute("SELECT count(*) FROM callbacks").fetchone()[0])
+
     def _shows(self, kind: Kind) -> bool:
         return self._config.lists_dry_runs or kind is not Kind.DRY_RUN
 

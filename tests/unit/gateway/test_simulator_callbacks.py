@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import threading
 import time
@@ -135,11 +136,43 @@ def test_retries_until_a_200(
             seconds=10
         )  # the next change tells that no further try comes in between
         states = [json.loads(body)["state"] for _, body in receiver.wait_for(posts + 1)]
-        while stand_in.simulator.stats()["callbacks"]["delivered"] < delivered + 1:
+        while stand_in.simulator.stats()["callbacks"]["waiting"]:
             time.sleep(0.001)
         tally = stand_in.simulator.stats()["callbacks"]
     assert states == ["PENDING"] * posts + ["DELIVERED"]
-    assert tally == {"delivered": delivered + 1, "failed": 1 - delivered, "lost": 0}
+    assert tally == {"delivered": delivered + 1, "failed": 1 - delivered, "lost": 0, "waiting": 0}
+
+
+def test_late_callbacks_overtake_each_other_and_each_200_is_heard_of(receiver: Receiver) -> None:
+    """The first one waits for longer than the message takes to its end."""
+    clock, first_may_go, heard = Clock(), threading.Event(), []
+
+    async def sleep(seconds: float) -> None:
+        if not waited:
+            waited.append(seconds)
+            await asyncio.to_thread(first_may_go.wait, 30)
+
+    waited: list[float] = []
+    receiver.statuses = [200, 500]
+    with SimulatorThread(
+        config(callbacks_late=(2.0, 3.0)),
+        clock=clock,
+        sleep=sleep,
+        acknowledged=lambda *told: heard.append(told),
+    ) as stand_in:
+        sent = send(stand_in.url, {"url": receiver.url})
+        clock.now = START + timedelta(seconds=1)
+        while not waited:
+            time.sleep(0.001)
+        clock.now = START + timedelta(seconds=10)
+        receiver.wait_for(1)
+        first_may_go.set()
+        posts = receiver.wait_for(2)
+        while stand_in.simulator.stats()["callbacks"]["waiting"]:
+            time.sleep(0.001)
+    assert [json.loads(body)["state"] for _, body in posts] == ["DELIVERED", "PENDING"]
+    assert 2.0 <= waited[0] <= 3.0
+    assert heard == [(sent["id"], "DELIVERED")]
 
 
 @pytest.mark.parametrize("posts", [0, 2])

@@ -24,7 +24,10 @@ from dispatcher.gateway.simulator import (
 SEND = {"recipient": "+393123456789", "message": "Ciao"}
 TOKEN = {"Authorization": "Bearer simulator"}
 NOT_ACCEPTED = {Fault.ERROR_BEFORE, Fault.RESET_BEFORE, Fault.HANG_BEFORE, Fault.THROTTLED}
-READABLE = {Fault.ERROR_BEFORE: 503, Fault.ERROR_AFTER: 503, Fault.THROTTLED: 429, Fault.LATE: 201}
+READABLE = {
+    **{Fault.ERROR_BEFORE: 503, Fault.ERROR_AFTER: 503, Fault.THROTTLED: 429},
+    **{Fault.LATE: 201, Fault.LATE_ANSWER: 201},
+}
 
 
 @pytest.fixture
