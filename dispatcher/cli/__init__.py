@@ -2,9 +2,32 @@
 
 from __future__ import annotations
 
+import os
+import signal
+import sys
+
+from dispatcher.errors import Interrupted
+
+STREAMS = ("stdin", "stdout", "stderr")
+
 
 def main() -> None:
     """Run the command line and exit with its documented code."""
-    from dispatcher.cli.app import run
+    _open_what_is_closed()
+    try:
+        from dispatcher.cli.app import run
 
-    raise SystemExit(run())
+        code = run()
+    except KeyboardInterrupt:  # another one, while the first was being told of
+        code = Interrupted.exit_code
+    if code == Interrupted.exit_code:
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt but the interpreter's end
+    raise SystemExit(code)
+
+
+def _open_what_is_closed() -> None:
+    """Standard streams that the caller has closed (``>&-``) lead nowhere: no other file gets their numbers."""
+    for number, name in enumerate(STREAMS):
+        if getattr(sys, name) is None:
+            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
