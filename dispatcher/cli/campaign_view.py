@@ -167,6 +167,8 @@ def show_landing(output: Output, landing: Landing, limit: Decimal | None = None)
         output.tell("run.in_doubt_hint", campaign=campaign.id)
     if landing.report:
         show_report(output, landing.report)
+    elif landing.report_error:
+        output.explain(landing.report_error)
 
 
 def show_report(output: Output, report: ReportWritten) -> None:

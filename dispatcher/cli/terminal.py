@@ -261,12 +261,14 @@ class Terminal:
 
     def details(self, landing: Landing) -> dict[str, Any]:
         """What the command's JSON object says beyond the campaign."""
+        error = landing.report_error
         return {
             "dry_run": landing.dry_run,
             "forbidden_rows": list(landing.forbidden),
             "other_texts": other_texts_values(landing.other_texts),
             "older_versions": [asdict(older) for older in landing.older],
             "missing_credit": landing.shortfall.missing if landing.shortfall else None,
+            "report_error": self._output.error_values(error)["error"] if error else None,
         }
 
     def _progress(self, line: str, share: float) -> None:

@@ -15,7 +15,7 @@ from typing import Protocol, TypeVar
 from dispatcher.campaign.forbidden import ForbiddenWords
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill, Funds, PriceBook
-from dispatcher.errors import DispatcherError
+from dispatcher.errors import DispatcherError, FileError, UsageError
 from dispatcher.gateway.account import Account
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Ledger
@@ -77,6 +77,15 @@ class House:
     )
     account: Callable[[], AccountAsker | None] | None = None  # None of it: its credentials are not set
     has_workers: Callable[[], bool] | None = None  # whether anybody sends; None where this process does
+
+    def report_if_possible(
+        self, campaign: CampaignView, folder: Path | None
+    ) -> tuple[ReportWritten | None, DispatcherError | None]:
+        """The report, or why there is none: what was sent is sent even so."""
+        try:
+            return self.write_report(campaign, folder), None
+        except (FileError, UsageError) as error:
+            return None, error
 
 
 @dataclass(frozen=True)

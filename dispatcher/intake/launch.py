@@ -296,7 +296,11 @@ class Launch:
         if self._wait_delivery is not None and campaign.state is C.FINISHED and not interrupted:
             wait_for_delivery(self._house, self._watcher, campaign_id, self._wait_delivery)
             campaign = self._ledger.queries.campaign(campaign_id)
-        report = None if left else self._house.write_report(campaign, report_dir)
+        report, error = None, None
+        if self._detached and not left:
+            report = self._house.write_report(campaign, report_dir)  # who launches again tries again
+        elif not left:
+            report, error = self._house.report_if_possible(campaign, report_dir)
         return Landing(
             campaign=self._ledger.queries.campaign(campaign_id),
             counts=self._ledger.queries.counts(campaign_id),
@@ -307,6 +311,7 @@ class Launch:
             other_texts=self._consent.other_texts,
             older=self._consent.older,
             shortfall=self._consent.shortfall,
+            report_error=error,
         )
 
     def _seconds(self) -> float:

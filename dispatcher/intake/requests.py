@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from dispatcher.campaign.timing.options import kept
+from dispatcher.errors import DispatcherError
 from dispatcher.intake.credit import Shortfall
 from dispatcher.intake.house import OtherTexts
 from dispatcher.intake.planning import PlanRequest
@@ -72,3 +73,4 @@ class Landing:
     other_texts: OtherTexts | None = None
     older: tuple[Older, ...] = ()
     shortfall: Shortfall | None = None  # what the account lacks, where that was found out before sending
+    report_error: DispatcherError | None = None  # why there is no report; the campaign ended all the same

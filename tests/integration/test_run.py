@@ -583,3 +583,16 @@ def test_secrets_stay_secret_when_everything_goes_wrong(cli: Cli, three: list[tu
     ended = cli("messages", "list", "--json", DISPATCHER_LOG="debug", **env)
     assert ended.code == 2
     assert "not a token" not in ended.out + ended.err
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the whole path counts there")
+def test_a_report_that_cannot_be_written_is_not_the_end_of_the_campaign(
+    cli: Cli, gateway: GatewayOutside
+) -> None:
+    """Its name would be too long.  What was sent is told as ever."""
+    rows, name = people(3), "x" * 245 + ".csv"
+    write_rows(cli.folder / name, rows)
+    done = cli.json("run", name, "--yes")
+    assert (done["code"], done["state"], done["counts"]) == (0, "finished", {"accepted": 3})
+    assert (done["report"], done["report_error"]["code"]) == (None, "report_not_written")
+    assert sum(gateway.sends().values()) == 3
