@@ -6,7 +6,7 @@ import re
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from dispatcher.campaign.locale import Locale, render
+from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.sheet.chunks import ChunkBuilder
 from dispatcher.campaign.sheet.csv_source import CsvLayout, CsvSource, csv_text
 from dispatcher.campaign.sheet.delimiter import detect_delimiter, sep_line, usual_width
@@ -109,18 +109,16 @@ def _open_workbook(
     # a CSV file needs none of the readers of workbooks
     from dispatcher.campaign.sheet.workbook import WorkbookSource, open_worksheet
 
-    worksheet = open_worksheet(path, kind, sheet)
-    headings, heading_row = _workbook_headings(path, worksheet, locale)
+    worksheet = open_worksheet(path, kind, sheet, locale)
+    headings, heading_row = _workbook_headings(path, worksheet)
     builder = ChunkBuilder(headings, chunk_rows, str(path), worksheet.name)
-    source = WorkbookSource(path, worksheet, heading_row, builder, stamp, locale)
+    source = WorkbookSource(path, worksheet.rows, heading_row, builder, stamp)
     return _sheet(path, kind, worksheet, headings, heading_row, source)
 
 
-def _workbook_headings(path: Path, worksheet: Worksheet, locale: Locale) -> tuple[Headings, int]:
-    for number, row in worksheet.complete_rows():
-        cells = [render(value, locale) for value in row]
+def _workbook_headings(path: Path, worksheet: Worksheet) -> tuple[Headings, int]:
+    for number, cells in worksheet.rows.heads():
         if not is_blank(cells):
-            cells = [""] * worksheet.left + cells
             return read_headings(cells, file=str(path), sheet=worksheet.name, row=number), number
     raise FileError("sheet_blank", file=str(path), sheet=worksheet.name)
 

@@ -7,32 +7,24 @@ yields no rows here, and the reader refuses the file rather than send hidden row
 
 from __future__ import annotations
 
-import posixpath
 import re
 import zipfile
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
+from dataclasses import dataclass
 from html import unescape
-from xml.etree.ElementTree import Element, ParseError
-
-from defusedxml.common import DefusedXmlException
-from defusedxml.ElementTree import fromstring
 
 from dispatcher.campaign.sheet.archive import member_blocks
 from dispatcher.campaign.sheet.marks import Marks
+from dispatcher.campaign.sheet.xlsx_package import NotAWorkbook, WorkbookXml, rows_of, table_filters
 
 _ROOT = re.compile(rb"<(?:(\w+):)?worksheet\b")
 _ATTRIBUTE = re.compile(rb'\s(r|t|hidden)\s*=\s*["\']([^"\']*)["\']')
 # beyond column Z or row 999,999: within, the grid is small whatever the references say
 _FAR_OUT = re.compile(rb'r=["\'](?:[A-Z]{2}|[A-Z][0-9]{7})')
 _FILLED = re.compile(rb'\sr=["\']([A-Z]+)([0-9]+)["\'][^>/]*><[^/]')
-_REFERENCE = re.compile(r"\$?[A-Z]+\$?(\d+):\$?[A-Z]+\$?(\d+)")
 _LAST_OF_ONE_LETTER = 25
 _LONGEST_CELL_TAG = 200
 _LONGEST_PIECE = 256 << 20  # one row, or all that follows the rows (hyperlinks, formats)
-
-
-class NotAWorkbook(Exception):
-    """The package lacks a part it needs or a part is no XML."""
 
 
 def xlsx_marks(archive: zipfile.ZipFile, sheet: str) -> Marks:
@@ -40,19 +32,15 @@ def xlsx_marks(archive: zipfile.ZipFile, sheet: str) -> Marks:
 
     Raises NotAWorkbook.
     """
-    workbook = _xml(archive, "xl/workbook.xml")
-    part = _part_of(archive, workbook, sheet)
-    # libraries that write formulas without computing them store 0 and ask for recalculation on opening
-    untrusted = any(
-        _local(e) == "calcPr" and e.get("fullCalcOnLoad") in ("1", "true") for e in workbook.iter()
-    )
-    scan = _Scan(untrusted)
+    workbook = WorkbookXml(archive)
+    part = workbook.part_of(sheet)
+    scan = _Scan(workbook.untrusted_zeros)
     for block in member_blocks(archive, part):
         scan.feed(block)
     scan.finish()
     if scan.far_out:
         _measure(scan.marks, member_blocks(archive, part))
-    scan.marks.filter_rows([*scan.filters, *_table_filters(archive, part)])
+    scan.marks.filter_rows([*scan.filters, *table_filters(archive, part)])
     return scan.marks
 
 
@@ -63,10 +51,10 @@ class _Scan:
         self.marks = Marks(last_column=_LAST_OF_ONE_LETTER)
         self.far_out = False
         self.filters: list[tuple[int, int]] = []
-        self._no_values = ("", "0") if untrusted_zeros else ("",)
+        self._untrusted_zeros = untrusted_zeros
         self._rest = b""
         self._row = 0
-        self._patterns: _Patterns | None = None
+        self._patterns: Patterns | None = None
 
     def feed(self, block: bytes) -> None:
         data = self._rest + block
@@ -77,7 +65,7 @@ class _Scan:
             if root is None:
                 self._rest = data
                 return
-            self._patterns = _Patterns(root.group(1))
+            self._patterns = Patterns(root.group(1))
         cut = data.rfind(self._patterns.row_start)
         if cut <= 0:
             self._rest = data
@@ -89,10 +77,9 @@ class _Scan:
         if self._patterns is None:
             return
         self._rows(self._rest, self._patterns)
-        for found in self._patterns.auto_filter.finditer(self._rest):
-            self.filters.extend(_rows_of(found.group(1).decode("ascii", "replace")))
+        self.filters.extend(self._patterns.filters(self._rest))
 
-    def _rows(self, data: bytes, patterns: _Patterns) -> None:
+    def _rows(self, data: bytes, patterns: Patterns) -> None:
         marks = self.marks
         careful = b't="e"' in data or patterns.formula in data or b"t='e'" in data
         self.far_out = self.far_out or _FAR_OUT.search(data) is not None
@@ -100,7 +87,7 @@ class _Scan:
             return
         starts = list(patterns.row.finditer(data))
         for index, found in enumerate(starts):
-            attributes = _attributes(found.group(1))
+            attributes = attributes_of(found.group(1))
             number = attributes.get("r", "")
             self._row = int(number) if number.isdecimal() else self._row + 1
             if attributes.get("hidden") in ("1", "true"):
@@ -112,7 +99,7 @@ class _Scan:
                     self._cells(data[found.end() : end], patterns)
         marks.rows = marks.rows or bool(starts)
 
-    def _plain_rows(self, data: bytes, patterns: _Patterns) -> bool:
+    def _plain_rows(self, data: bytes, patterns: Patterns) -> bool:
         """Take in rows of which only the last number counts; False for rows that have to be read one by one."""
         numbers = [int(number) for number in patterns.numbered_row.findall(data)]
         if len(numbers) != data.count(patterns.row_start) or numbers != sorted(numbers) or not numbers:
@@ -128,29 +115,26 @@ class _Scan:
         self.marks.rows = True
         return True
 
-    def _cells(self, row: bytes, patterns: _Patterns) -> None:
-        column = -1
+    def _cells(self, row: bytes, patterns: Patterns) -> None:
+        column, marks_of = -1, CellMarks(patterns, self._untrusted_zeros)
         for found in patterns.cell.finditer(row):
-            attributes = _attributes(found.group(1))
+            attributes = attributes_of(found.group(1))
             letters = attributes.get("r", "").rstrip("0123456789")
             column = _column(letters.encode()) if letters else column + 1
             content = found.group(2)
             if content is None:
                 continue
-            value = patterns.value.search(content)
-            text = "" if value is None else unescape(value.group(1).decode("utf-8", "replace"))
-            kind = attributes.get("t")
-            if kind == "e":
-                self.marks.override(self._row, column, text)
-            elif patterns.formula in content and kind != "str" and text in self._no_values:
-                # a text result (t="str") may be empty on purpose: =IF(B2="","",...)
+            error, valueless = marks_of.read(attributes.get("t"), content)
+            if error is not None:
+                self.marks.override(self._row, column, error)
+            elif valueless:
                 self.marks.valueless.setdefault(self._row, []).append(column)
 
 
-class _Patterns:
+class Patterns:
     """The elements of a worksheet under the document's namespace prefix."""
 
-    def __init__(self, prefix: bytes | None) -> None:
+    def __init__(self, prefix: bytes | None = None) -> None:
         p = re.escape(prefix) + b":" if prefix else b""
         self.row_start = b"<" + p + b"row"
         self.content = (b"<" + p + b"v", b"<" + p + b"is", b"<" + p + b"f")
@@ -160,6 +144,29 @@ class _Patterns:
         self.cell = re.compile(b"<" + p + rb"c\b([^>]*?)(?:/>|>(.*?)</" + p + rb"c\s*>)", re.DOTALL)
         self.value = re.compile(b"<" + p + rb"v\b[^>]*>([^<]*)<")
         self.auto_filter = re.compile(b"<" + p + rb'autoFilter\b[^>]*\sref="([^"]*)"')
+
+    def filters(self, tail: bytes) -> list[tuple[int, int]]:
+        """(first, last) rows of the filter in what follows the rows."""
+        found = (match.group(1).decode("ascii", "replace") for match in self.auto_filter.finditer(tail))
+        return [rows for reference in found for rows in rows_of(reference)]
+
+
+@dataclass(frozen=True)
+class CellMarks:
+    """What the general reader does not tell of a cell."""
+
+    patterns: Patterns
+    untrusted_zeros: bool
+
+    def read(self, kind: str | None, content: bytes) -> tuple[str | None, bool]:
+        """(text of an error, whether it is a formula without a stored value), by a cell's type and what is in it."""
+        value = self.patterns.value.search(content)
+        text = "" if value is None else unescape(value.group(1).decode("utf-8", "replace"))
+        if kind == "e":
+            return text, False
+        no_value = text == "" or (text == "0" and self.untrusted_zeros)
+        # a text result (t="str") may be empty on purpose: =IF(B2="","",...)
+        return None, no_value and kind != "str" and self.patterns.formula in content
 
 
 def _measure(marks: Marks, blocks: Iterable[bytes]) -> None:
@@ -173,7 +180,7 @@ def _measure(marks: Marks, blocks: Iterable[bytes]) -> None:
         rest = data[-_LONGEST_CELL_TAG:]
 
 
-def _attributes(raw: bytes) -> dict[str, str]:
+def attributes_of(raw: bytes) -> dict[str, str]:
     return {name.decode(): value.decode("ascii", "replace") for name, value in _ATTRIBUTE.findall(raw)}
 
 
@@ -182,54 +189,3 @@ def _column(letters: bytes) -> int:
     for code in letters:
         position = position * 26 + code - ord("A") + 1
     return position - 1
-
-
-def _rows_of(reference: str) -> Iterator[tuple[int, int]]:
-    found = _REFERENCE.fullmatch(reference)
-    if found is not None:
-        yield int(found.group(1)), int(found.group(2))
-
-
-def _part_of(archive: zipfile.ZipFile, workbook: Element, sheet: str) -> str:
-    entry = next((e for e in workbook.iter() if _local(e) == "sheet" and e.get("name") == sheet), None)
-    if entry is None:
-        raise NotAWorkbook(sheet)
-    relation = next((value for name, value in entry.attrib.items() if name.endswith("}id")), None)
-    for target_id, _, target in _relations(archive, "xl/workbook.xml"):
-        if target_id == relation:
-            return target
-    raise NotAWorkbook(sheet)
-
-
-def _table_filters(archive: zipfile.ZipFile, part: str) -> Iterator[tuple[int, int]]:
-    for _, kind, target in _relations(archive, part):
-        if kind.endswith("/table"):
-            for element in _xml(archive, target).iter():
-                if _local(element) == "autoFilter":
-                    yield from _rows_of(element.get("ref", ""))
-
-
-def _relations(archive: zipfile.ZipFile, part: str) -> Iterable[tuple[str, str, str]]:
-    """(id, type, part) of what ``part`` refers to."""
-    folder, name = posixpath.split(part)
-    try:
-        root = _xml(archive, f"{folder}/_rels/{name}.rels")
-    except KeyError:
-        return
-    for element in root:
-        target = element.get("Target", "")
-        target = target[1:] if target.startswith("/") else posixpath.normpath(posixpath.join(folder, target))
-        yield element.get("Id", ""), element.get("Type", ""), target
-
-
-def _xml(archive: zipfile.ZipFile, part: str) -> Element:
-    content = archive.read(part)  # KeyError when there is no such part
-    try:
-        root: Element = fromstring(content)
-    except (ParseError, DefusedXmlException, LookupError, ValueError) as error:
-        raise NotAWorkbook(part) from error
-    return root
-
-
-def _local(element: Element) -> str:
-    return str(element.tag).rpartition("}")[2]
