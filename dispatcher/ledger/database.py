@@ -22,6 +22,10 @@ from dispatcher.ledger.failures import translated
 from dispatcher.private import private_folder
 
 BUSY_SECONDS = 10.0
+FROZEN_SECONDS = 20.0
+"""How long a server lets a client do nothing within a transaction: one that is frozen there (a laptop asleep, a paused
+machine) holds the locks of its campaign, and nobody else sends meanwhile.  Ours never wait for anything there.
+"""
 # a server's default shows every statement another moment; a file in WAL mode keeps one by itself
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -86,11 +90,14 @@ def _taken_from(engine: Engine) -> Iterator[Connection]:
 class Database:
     """Connections and transactions of one ledger.  Nothing is created here but connections."""
 
-    def __init__(self, url: URL, *, busy_seconds: float = BUSY_SECONDS) -> None:
+    def __init__(
+        self, url: URL, *, busy_seconds: float = BUSY_SECONDS, frozen_seconds: float = FROZEN_SECONDS
+    ) -> None:
         self.url = url
         self.path = file_of(url)
         self.place = str(self.path) if self.path else url.render_as_string(hide_password=True)
-        options = {"connect_args": {"timeout": busy_seconds}} if self.path else _server_options(busy_seconds)
+        of_server = _server_options(busy_seconds, frozen_seconds)
+        options = {"connect_args": {"timeout": busy_seconds}} if self.path else of_server
         # what goes wrong may be logged, and the parameters are people's numbers and texts
         self.engine = create_engine(url, hide_parameters=True, **options)
         if self.path:
@@ -160,7 +167,7 @@ class Database:
         return (status.st_dev, status.st_ino)
 
 
-def _server_options(busy_seconds: float) -> dict[str, Any]:
+def _server_options(busy_seconds: float, frozen_seconds: float) -> dict[str, Any]:
     """A server that is not there, or hangs, is noticed within seconds, and so is a client by the server."""
     seconds = max(1, round(busy_seconds))
     alive = {"keepalives": 1, "keepalives_idle": 5, "keepalives_interval": 2, "keepalives_count": 3}
@@ -168,8 +175,9 @@ def _server_options(busy_seconds: float) -> dict[str, Any]:
         "connect_timeout": seconds,
         "tcp_user_timeout": 1_000 * seconds,
         "application_name": "dispatcher",
-        # a lock is waited for as long as SQLite would; a frozen client must not hold its locks for ever
-        "options": f"-c lock_timeout={seconds}s -c idle_in_transaction_session_timeout=60s",
+        # a lock is waited for as long as SQLite would
+        "options": f"-c lock_timeout={seconds}s"
+        f" -c idle_in_transaction_session_timeout={round(1_000 * frozen_seconds)}ms",
     }
     return {"pool_pre_ping": True, "pool_recycle": 1_800, "connect_args": {**arguments, **alive}}
 

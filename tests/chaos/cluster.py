@@ -42,6 +42,7 @@ from tests.servers.valkey import ValkeyServer
 WORKER = (sys.executable, "-m", "tests.chaos.runner", "worker")
 MACHINES, WORKERS = 2, 4
 GRACE = 600.0
+FROZEN, FOR_LONG = (2.0, 7.0), (22.0, 26.0)  # for longer than a server leaves its transaction open
 AWAY = (1.0, 4.0)  # seconds a server or a cable is away
 
 
@@ -125,7 +126,7 @@ def kill(_cluster: Cluster, worker: Worker, _rng: random.Random, account: Accoun
 def freeze(_cluster: Cluster, worker: Worker, rng: random.Random, account: Account) -> None:
     """The process stands still, the world does not."""
     worker.process.send_signal(signal.SIGSTOP)
-    time.sleep(rng.uniform(2.0, 7.0))
+    time.sleep(rng.uniform(*(FROZEN if rng.random() < 0.7 else FOR_LONG)))
     worker.process.send_signal(signal.SIGCONT)
     account.freezes += 1
 

@@ -14,6 +14,7 @@ from typing import Any
 
 import psycopg
 import pytest
+from sqlalchemy import text
 
 from dispatcher.errors import Unreachable, UsageError
 from dispatcher.ledger import (
@@ -27,7 +28,7 @@ from dispatcher.ledger import (
     RowState,
     Settlement,
 )
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.database import Database, parse_url
 from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.proxy import Proxy
 from tests.unit.loaded import START, load_campaign, loadable_row
@@ -212,6 +213,22 @@ def counters_equal_rows(url: str, campaign: int) -> None:
         for of_rows, counted in ((rows, counters), (money, sums)):
             asked = [connection.execute(sql.encode(), (campaign,)).fetchall() for sql in (of_rows, counted)]
             assert sorted(asked[0]) == sorted(asked[1])
+
+
+def test_who_is_frozen_within_a_transaction_does_not_keep_others_waiting(
+    postgres: Postgres, database: str
+) -> None:
+    """The others go on when the server has let go of it, and it is told that what it did there is lost."""
+    url = parse_url(postgres.url(database))
+    Ledger.open(postgres.url(database), create=True).dispose()
+    frozen, other = Database(url, frozen_seconds=0.2), Database(url, busy_seconds=30.0)
+    bump = text("UPDATE meta SET value = value || 'x' WHERE key = 'version' RETURNING value")
+    with pytest.raises(Unreachable, match="ledger_server_unreachable"), frozen.write() as connection:  # noqa: PT012
+        first = connection.execute(bump).scalar_one()
+        with other.write() as of_other:  # waits for the lock, with no end of its own in sight
+            assert of_other.execute(bump).scalar_one() == first
+    frozen.dispose()
+    other.dispose()
 
 
 @pytest.mark.parametrize("seed", [1, 2])
