@@ -85,7 +85,7 @@ def listed_rows(chunk: PlanChunk, words: ForbiddenWords) -> Counter[str]:
     """How many rows that would be sent each entry of the list keeps back, for its sender or else its text."""
     found: Counter[str] = Counter()
     senders: dict[str, str | None] = {}
-    for i in np.flatnonzero(chunk.status == PlanStatus.READY).tolist():
+    for i in np.flatnonzero(chunk.status.equals(PlanStatus.READY)).tolist():
         sender = chunk.sender[i] or ""
         if sender not in senders:
             senders[sender] = words.find(sender)

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from datetime import datetime
 from typing import Protocol
 
@@ -10,12 +10,12 @@ from dispatcher.campaign.earlier_report import SentRow
 
 
 class History(Protocol):
-    """Asked once per chunk of rows."""
+    """Asked once per chunk of rows.  Numbers and keys are made when they are looked at: who knows nothing need not."""
 
-    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+    def opted_out(self, recipients: Iterable[str]) -> set[str]:
         """Those of the recipients who must not be texted."""
 
-    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+    def already_sent(self, guard_keys: Iterable[bytes]) -> set[bytes]:
         """Those of the guard keys whose text was sent, or may have been, within the guard days."""
 
     def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:
@@ -31,10 +31,10 @@ class History(Protocol):
 class NoHistory:
     """A History that knows nothing: there is no ledger yet."""
 
-    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+    def opted_out(self, recipients: Iterable[str]) -> set[str]:
         return set()
 
-    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+    def already_sent(self, guard_keys: Iterable[bytes]) -> set[bytes]:
         return set()
 
     def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:

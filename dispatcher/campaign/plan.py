@@ -9,7 +9,7 @@ text) is asked through
 from __future__ import annotations
 
 import itertools
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
@@ -17,15 +17,17 @@ import pandas as pd
 import pyarrow as pa
 
 from dispatcher.campaign.ahead import ahead
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import Columns, choose_columns
 from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
 from dispatcher.campaign.earlier_report import EarlierReport, places
+from dispatcher.campaign.exclusion import Exclusion, Timed
 from dispatcher.campaign.history import History
 from dispatcher.campaign.locale import Locale
+from dispatcher.campaign.phones import Recipients
 from dispatcher.campaign.plan_model import Objects, PlanChunk, PlanOptions
 from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.reasons import Reason
-from dispatcher.campaign.repeated import guard_key, guard_keys
 from dispatcher.campaign.routes import routes
 from dispatcher.campaign.row_reading import RowReader, RowReadings
 from dispatcher.campaign.segments import MAX_PARTS, Encoding
@@ -33,10 +35,9 @@ from dispatcher.campaign.senders import sender_problem
 from dispatcher.campaign.sheet import Sheet, SheetChunk
 from dispatcher.campaign.summary import PlanSummary
 from dispatcher.campaign.template import Template, cells_of, compile_template
-from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.headings import send_at_heading
 from dispatcher.campaign.timing.options import checked
-from dispatcher.campaign.timing.schedule import Schedule
+from dispatcher.campaign.timing.schedule import Schedule, Times
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import FileError, UsageError
 
@@ -85,7 +86,7 @@ class Planner:
             sheet=sheet.name,
         )
         self.schedule = _schedule(sheet, options, locale, now)
-        self._seen: set[bytes] = set()
+        self._exclusion = Exclusion(options, history)
         self._earlier = EarlierReport()
         self._reader = RowReader(options, self.columns, self.template, sheet.headings)
         self._costly = CostlyCharacters(
@@ -129,15 +130,9 @@ class Planner:
         verdict.add(
             readings.sender_reasons, detail=self.columns.sender.heading if self.columns.sender else None
         )
-        schedule, due, timed = self.schedule, None, None
-        if schedule is not None:
-            timed = self._timed_cells(schedule, cells)
-            due = schedule.read(verdict, chunk, timed, phones.country)
-        keys = self._exclude_known(verdict, phones.recipient, text, timed, due)
-        times = None
-        if schedule is not None and due is not None:
-            times = schedule.place(verdict, due, phones.country)
-            schedule.keep_within_cap(verdict, times, phones.recipient, self._history)
+        timed = self._timed(verdict, readings)
+        keys = self._exclusion.exclude(verdict, phones.recipient, text, timed)
+        times = None if timed is None else self._times(verdict, readings, timed)
 
         ready = verdict.open()
         route = routes(phones.country, self.options.route)
@@ -145,15 +140,14 @@ class Planner:
         if self.options.gsm7:
             before = readings.texts.texts.filter(going)
             self.summary.add_substitutions(chunk.rows[ready], before, text.filter(going))
-        cost: Objects = np.full(len(chunk.rows), None, dtype=object)
-        cost[ready] = self._price(
+        cost = self._price(
             PricedRows(
                 cells={h: cells_of(cells[h]).filter(going) for h in self._reader.text_headings},
                 rows=chunk.rows[ready],
-                destinations=Destinations.of(route[ready], phones.country[ready]),
+                destinations=Destinations.of(route.at(ready), phones.country.at(ready)),
                 texts=text.filter(going),
                 parts=measured.parts[ready].astype(np.int64),
-                ucs2=measured.encoding[ready] == Encoding.UCS2,
+                ucs2=measured.encoding.equals(Encoding.UCS2)[ready],
             )
         )
         return PlanChunk(
@@ -171,73 +165,38 @@ class Planner:
             encoding=measured.encoding,
             parts=measured.parts,
             guard_key=keys,
-            cost=cost,
+            cost=Coded.same(None, len(chunk.rows)).replaced(ready, cost),
             sent_before=sent_before,
             times=times,
         )
 
-    def _sent_before(self, chunk: SheetChunk, recipients: Objects) -> Objects:
+    def _sent_before(self, chunk: SheetChunk, recipients: Recipients) -> Objects:
         """The places of the ledger's rows that prove what an earlier report in this file says."""
         if chunk.report is None or self.options.again:
             return places({}, len(chunk.rows))
-        judged = self._earlier.judge(chunk.report, recipients, self._history)
+        judged = self._earlier.judge(chunk.report, recipients.objects(), self._history)
         self.summary.claims.update(claim for claim, _ in judged.values())
         return places(judged, len(chunk.rows))
 
-    def _timed_cells(self, schedule: Schedule, cells: pd.DataFrame) -> pd.DataFrame:
-        """The columns that times are read from, as Python's own text."""
-        return pd.DataFrame({h: cells[h].to_numpy(dtype=object) for h in schedule.headings}, dtype=object)
+    def _timed(self, verdict: Verdict, readings: RowReadings) -> Timed | None:
+        """What the cells say of times, where rows have any."""
+        schedule, chunk = self.schedule, readings.chunk
+        if schedule is None:
+            return None
+        texts = {heading: chunk.cells[heading].to_numpy(dtype=object) for heading in schedule.headings}
+        cells = pd.DataFrame(texts, dtype=object)
+        due = schedule.read(verdict, chunk, cells, readings.phones.country.objects())
+        return Timed(schedule, due, cells)
 
-    def _price(self, rows: PricedRows) -> Objects:
+    def _times(self, verdict: Verdict, readings: RowReadings, timed: Timed) -> Times:
+        """When the rows that are not left out go."""
+        times = timed.schedule.place(verdict, timed.due, readings.phones.country.objects())
+        timed.schedule.keep_within_cap(verdict, times, readings.phones.recipient.objects(), self._history)
+        return times
+
+    def _price(self, rows: PricedRows) -> Coded:
         self._costly.add(rows, self._pricer)
         return self._pricer.price_to(rows.rows, rows.destinations, rows.parts).cost
-
-    def _exclude_known(
-        self,
-        verdict: Verdict,
-        recipients: Objects,
-        texts: pa.Array,
-        timed: pd.DataFrame | None,
-        due: DueColumn | None,
-    ) -> Objects:
-        """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
-        for i in np.flatnonzero(verdict.reason == Reason.SENT_IN_REPORT).tolist():
-            if texts[i].is_valid:
-                self._seen.add(guard_key(recipients[i], texts[i].as_py()))
-        gone = self._history.opted_out(recipients[verdict.open()].tolist())
-        if gone:
-            verdict.where(np.isin(recipients, list(gone)), Reason.OPTED_OUT)
-        valid = np.flatnonzero(verdict.open())
-        keys: Objects = np.full(len(recipients), None, dtype=object)
-        keys[valid] = twins = guard_keys(
-            pa.array(recipients[valid], pa.string()), texts.take(pa.array(valid))
-        )
-        if self.schedule is not None and due is not None and timed is not None:
-            reminders = self.schedule.guard_keys(due, timed, recipients)
-            if reminders is not None:
-                keys[valid] = reminders[valid]
-                twins = [
-                    self.schedule.twin_key(due, timed, i, recipients[i], texts[i].as_py())
-                    for i in valid.tolist()
-                ]
-        if not self.options.keep_duplicates:
-            verdict.at(self._repeated(valid.tolist(), twins), Reason.DUPLICATE_IN_FILE)
-        if not self.options.again:
-            fresh = np.flatnonzero(verdict.open()).tolist()
-            sent = self._history.already_sent(keys[fresh].tolist())
-            verdict.at([i for i in fresh if keys[i] in sent] if sent else [], Reason.ALREADY_SENT)
-        return keys
-
-    def _repeated(self, rows: Sequence[int], keys: Sequence[bytes]) -> list[int]:
-        """Those of the rows whose key an earlier row of the file has."""
-        seen = self._seen
-        repeated = []
-        for row, key in zip(rows, keys, strict=True):
-            if key in seen:
-                repeated.append(row)
-            else:
-                seen.add(key)
-        return repeated
 
 
 def _schedule(sheet: Sheet, options: PlanOptions, locale: Locale, now: datetime | None) -> Schedule | None:

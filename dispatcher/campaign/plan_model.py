@@ -9,7 +9,10 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import ColumnOptions
+from dispatcher.campaign.phones import Recipients
+from dispatcher.campaign.repeated import GuardKeys
 from dispatcher.campaign.routes import Route
 from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.campaign.timing.schedule import Times
@@ -35,7 +38,8 @@ class PlanOptions:
 
 @dataclass(frozen=True)
 class PlanChunk:
-    """Some consecutive rows of the plan; every array has one entry per row.  ``phone`` and ``text`` are Arrow's.
+    """Some consecutive rows of the plan; every column has one entry per row.  ``phone`` and ``text`` are Arrow's; each
+    of the others has ``tolist()``, and an entry by its position.
 
     ``status`` PlanStatus, ``reason`` Reason or None, ``detail`` the column a reason is about or None.
     ``recipient``, ``country``, ``route``, ``sender``, ``text``, ``encoding`` and ``guard_key`` are None where
@@ -45,19 +49,19 @@ class PlanChunk:
     """
 
     rows: npt.NDArray[np.int64]
-    status: Objects
-    reason: Objects
-    detail: Objects
+    status: Coded
+    reason: Coded
+    detail: Coded
     phone: pa.Array
-    recipient: Objects
-    country: Objects
+    recipient: Recipients
+    country: Coded
     repairs: npt.NDArray[np.uint16]
-    route: Objects
-    sender: Objects
+    route: Coded
+    sender: Coded
     text: pa.Array
-    encoding: Objects
+    encoding: Coded
     parts: npt.NDArray[np.int32]
-    guard_key: Objects
-    cost: Objects
+    guard_key: GuardKeys
+    cost: Coded
     sent_before: Objects
     times: Times | None = None

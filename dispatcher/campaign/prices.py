@@ -14,8 +14,8 @@ from decimal import Decimal
 from typing import Any
 
 import numpy as np
-import pandas as pd
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.price_book import Funds, LearntPrice, PriceBook, parse_bundle, parse_money
 
 __all__ = ["Bill", "Funds", "PriceBook", "PricedColumn", "Pricer", "RouteBill", "parse_bundle", "parse_money"]
@@ -37,7 +37,7 @@ class PricedColumn:
     """Per row: ``cost`` (Decimal, 0 where bundles cover it all, None where the price is not known) and the
     parts that bundles pay for (int32)."""
 
-    cost: Objects
+    cost: Coded
     bundle_parts: np.ndarray[Any, np.dtype[np.int32]]
 
 
@@ -114,13 +114,13 @@ class Destinations:
     names: tuple[tuple[str, str], ...]
 
     @classmethod
-    def of(cls, routes: Objects, countries: Objects) -> Destinations:
-        """From a column of routes and one of countries."""
-        route_codes, route_names = _codes(routes)
-        country_codes, country_names = _codes(countries)
-        pairs, codes = np.unique(route_codes * len(country_names) + country_codes, return_inverse=True)
-        names = (divmod(pair, len(country_names)) for pair in pairs.tolist())
-        return cls(codes, tuple((route_names[route], country_names[country]) for route, country in names))
+    def of(cls, routes: Coded, countries: Coded) -> Destinations:
+        """From a column of routes and one of countries; a missing one is the empty name."""
+        width = len(countries.names)
+        pairs, codes = np.unique(routes.codes * width + countries.codes, return_inverse=True)
+        places = (divmod(pair, width) for pair in pairs.tolist())
+        names = ((routes.names[route], countries.names[country]) for route, country in places)
+        return cls(codes, tuple((str(route or ""), str(country or "")) for route, country in names))
 
     @property
     def world(self) -> np.ndarray[Any, np.dtype[np.bool_]]:
@@ -145,7 +145,9 @@ class Pricer:
     def price(self, rows: Objects, routes: Objects, countries: Objects, parts: Objects) -> PricedColumn:
         """Price the next rows of the campaign that will be sent; ``rows`` are their row numbers."""
         return self.price_to(
-            rows.astype(np.int64), Destinations.of(routes, countries), parts.astype(np.int64)
+            rows.astype(np.int64),
+            Destinations.of(Coded.of(routes), Coded.of(countries)),
+            parts.astype(np.int64),
         )
 
     def price_to(self, rows: Integers, to: Destinations, parts: Integers) -> PricedColumn:
@@ -176,18 +178,18 @@ class Pricer:
                 self._totals.bundle_ends[bundle] = int(rows[np.flatnonzero(taken)[-1]])
         return parts - rest
 
-    def _costs(self, to: Destinations, rest: Integers) -> tuple[Objects, Integers]:
+    def _costs(self, to: Destinations, rest: Integers) -> tuple[Coded, Integers]:
         """Each row's cost, and the same as a whole number (0 where not known) to sum up along the rows."""
         width = int(rest.max(initial=0)) + 1
         combination = to.codes * width + rest
-        costs = np.full(len(to.names) * width, None, dtype=object)
+        costs: list[Decimal | None] = [None] * (len(to.names) * width)
         whole = np.zeros(len(costs), dtype=np.int64)
         for used in np.flatnonzero(np.bincount(combination)).tolist():
             open_parts = used % width
             price = self._book.price(*to.names[used // width])
             cost = Decimal(0) if not open_parts else None if price is None else price * open_parts
             costs[used], whole[used] = cost, 0 if cost is None else _whole(cost)
-        return costs[combination], whole[combination]
+        return Coded.renamed(combination, costs), whole[combination]
 
     def _charge_wallet(self, rows: Integers, whole: Integers, world_parts: Integers) -> None:
         if self._wallet is None:
@@ -301,12 +303,6 @@ class Pricer:
 
 def _bundles(route: str, country: str) -> tuple[str, ...]:
     return (route, country) if route == _WORLD and country in _OWN_BUNDLE else (route,)
-
-
-def _codes(values: Objects) -> tuple[Integers, list[str]]:
-    """The values as positions in the list of the different ones; a missing value is the empty name."""
-    codes, names = pd.factorize(np.asarray(values, dtype=object))
-    return np.where(codes < 0, len(names), codes).astype(np.int64), [*map(str, names), ""]
 
 
 def _whole(money: Decimal) -> int:

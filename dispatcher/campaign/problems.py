@@ -39,7 +39,7 @@ class Problem:
 
 def problems(chunk: PlanChunk, cells: pd.DataFrame, most: int) -> Iterator[Problem]:
     """The first ``most`` invalid rows of a chunk; ``cells`` are its rows as they stand in the file."""
-    for i in np.flatnonzero(chunk.status == PlanStatus.INVALID)[:most].tolist():
+    for i in np.flatnonzero(chunk.status.equals(PlanStatus.INVALID))[:most].tolist():
         column: str | None = chunk.detail[i]
         cell = str(cells[column].iloc[i]) if column in cells.columns else ""
         found = _found(chunk.reason[i], cell, chunk.sender[i], chunk.text[i].as_py())

@@ -1,16 +1,34 @@
-"""The same text to the same recipient: recognised within a file, and by the ledger whatever the file is called."""
+"""The same text to the same recipient: recognised within a file, and by the ledger whatever the file is called.
+
+The ledger knows a message by its *guard key*, which is kept for years and so must always be the same.  Within a file a
+*fingerprint* serves as well: as long, a tenth of the work, and of no use later, since every plan has other seeds.
+"""
 
 from __future__ import annotations
 
 import itertools
+from collections.abc import Callable, Iterator, Sequence
+from functools import cached_property
 from hashlib import blake2b
+from typing import Any
 
+import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
 from dispatcher.campaign.characters import text_bytes
 
 KEY_BYTES = 16
+_WORD = 8
+
+Words = npt.NDArray[np.uint64]
+Rows = npt.NDArray[np.intp]
+Flags = npt.NDArray[np.bool_]
+
+# Odd numbers whose bits look random (from SplitMix64), one for each half of a fingerprint.
+_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))
+_SHIFT = np.uint64(29)
 
 
 def guard_key(recipient: str, text: str) -> bytes:
@@ -29,3 +47,122 @@ def guard_keys(recipients: pa.Array, texts: pa.Array) -> list[bytes]:
         digest.update(whole[start:end])
         keys.append(digest.digest())
     return keys
+
+
+class GuardKeys:
+    """The guard keys of a chunk's rows, None where a row has none; made when they are first asked for.
+
+    Only the ledger asks.  ``make`` gives the keys of the rows ``keyed``, in order.
+    """
+
+    def __init__(self, rows: int, keyed: Rows, make: Callable[[], Sequence[bytes]]) -> None:
+        self._rows, self._keyed, self._make = rows, keyed, make
+
+    @cached_property
+    def _keys(self) -> npt.NDArray[Any]:
+        keys: npt.NDArray[Any] = np.full(self._rows, None, dtype=object)
+        keys[self._keyed] = self._make()
+        return keys
+
+    def __len__(self) -> int:
+        return self._rows
+
+    def __getitem__(self, row: int) -> bytes | None:
+        key: bytes | None = self._keys[row]
+        return key
+
+    def __iter__(self) -> Iterator[bytes | None]:
+        return iter(self.tolist())
+
+    def tolist(self) -> list[bytes | None]:
+        """One key or None a row."""
+        return list(self._keys.tolist())
+
+    def of(self, rows: Rows) -> Iterator[bytes]:
+        """The keys of some rows, which have one; nothing is made before the first is taken."""
+        yield from self._keys[rows].tolist()
+
+
+def fingerprints(numbers: npt.NDArray[np.int64], texts: pa.Array, seeds: Sequence[int]) -> Words:
+    """Two words for each row, by which the same text (no nulls) to the same number is recognised.
+
+    ``seeds``: two numbers of 64 bits that nobody can foresee.  Rows that differ have the same words with a chance of
+    1 in 2 to the power of 128, like guard keys.
+    """
+    data, ends = text_bytes(texts)
+    start, length = ends[:-1], np.diff(ends)
+    words = np.empty((len(numbers), 2), np.uint64)
+    for half, (seed, factor) in enumerate(zip(seeds, _FACTORS, strict=True)):
+        begun = _mixed(numbers.view(np.uint64) ^ np.uint64(seed), factor)
+        words[:, half] = _mixed(begun ^ length.view(np.uint64), factor)
+    padded = np.concatenate([data, np.zeros(_WORD, np.uint8)])
+    # a word begins at every byte
+    windows: Words = np.ndarray(len(data) + 1, np.dtype("<u8"), padded, strides=(1,))
+    rows = np.arange(len(numbers))
+    for place in range(0, int(length.max(initial=0)), _WORD):
+        rows = rows[length[rows] > place]
+        word = windows[start[rows] + place] & _inside(length[rows] - place)
+        for half, factor in enumerate(_FACTORS):
+            words[rows, half] = _mixed(words[rows, half] ^ word, factor)
+    return words
+
+
+def pairs_of(keys: Sequence[bytes]) -> Words:
+    """Keys of 16 bytes as pairs of words, as fingerprints are."""
+    return np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
+
+
+def _mixed(words: Words, factor: np.uint64) -> Words:
+    words = words * factor
+    return words ^ (words >> _SHIFT)
+
+
+def _inside(left: npt.NDArray[np.int64]) -> Words:
+    """The bits of a word that are of a text with so many bytes left."""
+    bits = np.uint64(8) * (_WORD - np.minimum(left, _WORD)).astype(np.uint64)
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> bits
+
+
+class Seen:
+    """What came before in a file, by pairs of words, chunk by chunk: 16 bytes a row in a few sorted runs."""
+
+    def __init__(self) -> None:
+        self._runs: list[tuple[Words, Words]] = []
+        self._alike: set[tuple[int, int]] = set()
+
+    def before(self, pairs: Words) -> Flags:
+        """Which of the pairs came before, in an earlier chunk or in this one; all of them are remembered."""
+        second = pairs[:, 1]
+        firsts, where, which = np.unique(pairs[:, 0], return_index=True, return_inverse=True)
+        known, seconds = self._look_up(firsts)
+        seconds = np.where(known, seconds, second[where])
+        self._keep(firsts[~known], seconds[~known])
+        later = known[which] | (where[which] != np.arange(len(pairs)))
+        same = seconds[which] == second
+        # Two pairs that begin alike are not to be expected in a lifetime; they are told apart all the same.
+        for row in np.flatnonzero(later & ~same).tolist():
+            pair = (int(pairs[row, 0]), int(pairs[row, 1]))
+            same[row] = pair in self._alike
+            self._alike.add(pair)
+        repeated: Flags = later & same
+        return repeated
+
+    def _look_up(self, firsts: Words) -> tuple[Flags, Words]:
+        """Which words (ascending) some run has, and the words that came with them."""
+        known, seconds = np.zeros(len(firsts), np.bool_), np.zeros(len(firsts), np.uint64)
+        for run, others in self._runs:
+            place = np.minimum(np.searchsorted(run, firsts), len(run) - 1)
+            here = run[place] == firsts
+            known |= here
+            seconds[here] = others[place[here]]
+        return known, seconds
+
+    def _keep(self, firsts: Words, seconds: Words) -> None:
+        """As a new run, with those that are no longer than it: so each row is moved few times, and runs are few."""
+        while self._runs and len(self._runs[-1][0]) <= len(firsts):
+            run, others = self._runs.pop()
+            firsts, seconds = np.concatenate([run, firsts]), np.concatenate([others, seconds])
+            order = np.argsort(firsts, kind="stable")  # of two runs that are sorted it makes one in one pass
+            firsts, seconds = firsts[order], seconds[order]
+        if len(firsts):
+            self._runs.append((firsts, seconds))

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 from enum import StrEnum
 
-import numpy as np
-import pandas as pd
+from dispatcher.campaign.coded import Coded
 
 
 class Route(StrEnum):
@@ -32,9 +31,6 @@ def route_of(country: str, forced: Route | None = None) -> Route:
     return forced if forced is not None else ROUTES.get(country, Route.WW)
 
 
-def routes(countries: np.ndarray, forced: Route | None = None) -> np.ndarray:
-    """``route_of`` for a column (object: Route or None); a row without a country has no route."""
-    codes, names = pd.factorize(countries)
-    found = np.full(len(names) + 1, None, dtype=object)  # the last is for -1, no country
-    found[:-1] = [route_of(name, forced) for name in names]
-    return found[codes]
+def routes(countries: Coded, forced: Route | None = None) -> Coded:
+    """``route_of`` for a column; a row without a country has no route."""
+    return countries.mapped(lambda country: None if country is None else route_of(country, forced))

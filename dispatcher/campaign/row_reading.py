@@ -7,12 +7,11 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
-import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import Columns
 from dispatcher.campaign.phones import PhoneColumn, read_phones
 from dispatcher.campaign.plan_model import PlanOptions
@@ -21,8 +20,6 @@ from dispatcher.campaign.senders import read_senders
 from dispatcher.campaign.sheet import SheetChunk
 from dispatcher.campaign.substitution import to_gsm7_column
 from dispatcher.campaign.template import Template, TextColumn, literal
-
-Objects = npt.NDArray[Any]
 
 
 @dataclass(frozen=True)
@@ -34,8 +31,8 @@ class RowReadings:
     texts: TextColumn
     text: pa.Array
     measured: SegmentColumn
-    senders: Objects
-    sender_reasons: Objects
+    senders: Coded
+    sender_reasons: Coded
 
 
 @dataclass(frozen=True)

@@ -36,6 +36,7 @@ from dispatcher.campaign.characters import (
     may_not_be_composed,
     unusual_characters,
 )
+from dispatcher.campaign.coded import Coded
 
 #: The longest text that is sent, in parts: 1,530 septets or 670 UTF-16 units.  Handsets and operators join
 #: split texts reliably up to about here; more is nearly always a mistake in the spreadsheet.
@@ -65,7 +66,7 @@ class Segments:
 class SegmentColumn:
     """One :class:`Segments` per row, as columns; a row without text (None, NA) counts as empty."""
 
-    encoding: np.ndarray[Any, Any]  # object, Encoding
+    encoding: Coded  # Encoding
     units: np.ndarray[Any, Any]  # int32
     parts: np.ndarray[Any, Any]  # int32
 
@@ -78,7 +79,7 @@ class _Limits:
 
 _LIMITS = {Encoding.GSM7: _Limits(160, 153), Encoding.UCS2: _Limits(70, 67)}
 _EXTENSION = frozenset(EXTENSION_CHARACTERS)
-_ENCODINGS = np.array([Encoding.GSM7, Encoding.UCS2], dtype=object)
+_ENCODINGS = (Encoding.GSM7, Encoding.UCS2)
 #: What :func:`parts_of_units` says where arithmetic is not enough.
 UNKNOWN_PARTS = -1
 
@@ -115,7 +116,8 @@ def measure_column(texts: pd.Series[Any] | np.ndarray[Any, Any] | pa.Array) -> S
     parts = parts_of_units(units, doubles, ucs2)
     for row in np.flatnonzero((parts == UNKNOWN_PARTS) | may_not_be_composed(unusual)).tolist():
         ucs2[row], units[row], parts[row] = _measured(column[row].as_py())
-    return SegmentColumn(_ENCODINGS[ucs2.astype(np.intp)], units.astype(np.int32), parts.astype(np.int32))
+    encoding = Coded(ucs2.astype(np.intp), _ENCODINGS)
+    return SegmentColumn(encoding, units.astype(np.int32), parts.astype(np.int32))
 
 
 def parts_of_units(units: Numbers, doubles: Numbers, ucs2: Flags) -> Numbers:
@@ -135,7 +137,8 @@ def _measured(text: object) -> tuple[bool, int, int]:
 
 def _segment_column(measured: list[tuple[bool, int, int]]) -> SegmentColumn:
     table = np.array(measured, dtype=np.int32).reshape(-1, 3)
-    return SegmentColumn(_ENCODINGS[table[:, 0]], table[:, 1].copy(), table[:, 2].copy())
+    encoding = Coded(table[:, 0].astype(np.intp), _ENCODINGS)
+    return SegmentColumn(encoding, table[:, 1].copy(), table[:, 2].copy())
 
 
 def count_parts(text: str) -> int:

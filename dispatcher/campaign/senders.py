@@ -11,6 +11,7 @@ import re
 import numpy as np
 import pandas as pd
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.reasons import Reason
 
 _SHORTEST, _LONGEST = 3, 11
@@ -34,26 +35,21 @@ def sender_problem(sender: str | None, country: str) -> Reason | None:
     return Reason.SENDER_NUMERIC if name.replace(" ", "").isdigit() else None
 
 
-def read_senders(
-    column: pd.Series | None, default: str | None, countries: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Senders (object: str or None, trimmed) and reasons (object: Reason or None), one for each country.
+def read_senders(column: pd.Series | None, default: str | None, countries: Coded) -> tuple[Coded, Coded]:
+    """Senders (str or None, trimmed) and reasons (Reason or None), one for each country.
 
     A blank cell, or no column, takes ``default``.  A row without a country is judged as any but Spain.
     """
     fallback = _name(default)
-    cells = np.full(len(countries), None) if column is None else column.to_numpy(dtype=object)
-    which, written = pd.factorize(cells)
-    names = [*(_name(cell) or fallback for cell in written), fallback]  # the last is for -1, nothing written
-    where, known = pd.factorize(countries)
-    regions = [*known, ""]
-    pairs, of_row = np.unique((which + 1) * len(regions) + where + 1, return_inverse=True)
-    senders, reasons = (np.full(len(pairs), None, dtype=object) for _ in range(2))
-    for place, pair in enumerate(pairs.tolist()):
-        cell, region = divmod(pair, len(regions))
-        senders[place] = names[cell - 1]
-        reasons[place] = sender_problem(names[cell - 1], regions[region - 1])
-    return senders[of_row], reasons[of_row]
+    cells = Coded.same(None, len(countries)) if column is None else Coded.of(column.to_numpy(dtype=object))
+    senders = cells.mapped(lambda cell: _name(cell) or fallback)
+    # each sender once with each country
+    pairs, which = np.unique(senders.codes * len(countries.names) + countries.codes, return_inverse=True)
+    places = (divmod(pair, len(countries.names)) for pair in pairs.tolist())
+    found = [
+        sender_problem(senders.names[sender], countries.names[country] or "") for sender, country in places
+    ]
+    return senders, Coded.renamed(which, found)
 
 
 def _name(cell: object) -> str | None:

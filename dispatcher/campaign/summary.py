@@ -84,18 +84,18 @@ class PlanSummary:
 
     def add(self, chunk: PlanChunk, cells: pd.DataFrame) -> None:
         """Count the chunk in; ``cells`` are the user's own, for what was found and one example a column."""
-        ready = chunk.status == PlanStatus.READY
+        ready = chunk.status.equals(PlanStatus.READY)
         self.rows += len(chunk.rows)
-        self.counts.update(_tally(chunk.status))
-        self.reasons.update(_tally(chunk.reason))
-        self.encodings.update(_tally(chunk.encoding[ready]))
-        self.countries.update(_tally(chunk.country[ready]))
+        self.counts.update(chunk.status.tally())
+        self.reasons.update(chunk.reason.tally())
+        self.encodings.update(chunk.encoding.tally(ready))
+        self.countries.update(chunk.country.tally(ready))
         self.parts += int(chunk.parts[ready].sum())
         if chunk.times is not None:
             due = (
                 None if at is None else at.replace(second=0, microsecond=0) for at in chunk.times.at[ready]
             )
-            self.due.update(zip(chunk.country[ready].tolist(), due, strict=True))
+            self.due.update(zip(chunk.country.at(ready), due, strict=True))
         self.problems.extend(problems(chunk, cells, MAX_PROBLEMS - len(self.problems)))
         self._add_repairs(chunk)
         self._add_examples(cells)
@@ -103,7 +103,7 @@ class PlanSummary:
             i = int(np.flatnonzero(ready)[0])
             self.first = FirstMessage(
                 int(chunk.rows[i]),
-                chunk.recipient[i],
+                chunk.recipient[i] or "",
                 chunk.sender[i],
                 chunk.text[i].as_py(),
                 int(chunk.parts[i]),
@@ -123,15 +123,16 @@ class PlanSummary:
                 known.rows += 1
 
     def _add_repairs(self, chunk: PlanChunk) -> None:
-        seen = ~pd.isna(chunk.recipient) & (chunk.status != PlanStatus.HIDDEN)
+        seen = chunk.recipient.known() & ~chunk.status.equals(PlanStatus.HIDDEN)
         for repair in Repair:
-            hit = np.flatnonzero((chunk.repairs & repair.value != 0) & seen)
+            hit = np.flatnonzero(((chunk.repairs & repair.value) != 0) & seen)
             if not len(hit):
                 continue
             self.repairs[repair] += len(hit)
             examples = self.repair_examples.setdefault(repair, [])
-            for i in hit[: _EXAMPLES - len(examples)] if len(examples) < _EXAMPLES else ():
-                examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), chunk.recipient[i]))
+            for i in hit[: max(0, _EXAMPLES - len(examples))].tolist():
+                after = chunk.recipient[i] or ""
+                examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), after))
 
     def _add_examples(self, cells: pd.DataFrame) -> None:
         for heading in cells.columns:
@@ -140,10 +141,3 @@ class PlanSummary:
                 filled = column[column != ""]
                 if len(filled):
                     self.column_examples[str(heading)] = str(filled.iloc[0])
-
-
-def _tally(values: Objects) -> dict[Any, int]:
-    """How often each of few different values is there, None left out."""
-    codes, distinct = pd.factorize(values)
-    counts = np.bincount(codes[codes >= 0], minlength=len(distinct))
-    return dict(zip(distinct, counts.tolist(), strict=True))

@@ -2,20 +2,19 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
+from dispatcher.campaign.coded import Coded, Flags
 from dispatcher.campaign.reasons import PlanStatus, Reason
 from dispatcher.campaign.sheet import SheetChunk
 from dispatcher.campaign.sheet.model import Hidden
 
-Objects = npt.NDArray[Any]
-
 _STATUS = {
+    None: PlanStatus.READY,
     Reason.HIDDEN_BY_HAND: PlanStatus.HIDDEN,
     Reason.HIDDEN_BY_FILTER: PlanStatus.HIDDEN,
     Reason.DUPLICATE_IN_FILE: PlanStatus.DUPLICATE,
@@ -32,30 +31,32 @@ class Verdict:
 
     def __init__(self, chunk: SheetChunk) -> None:
         self._chunk = chunk
-        self.reason: Objects = np.full(len(chunk.rows), None, dtype=object)
-        self.detail: Objects = np.full(len(chunk.rows), None, dtype=object)
-        self._open = np.ones(len(chunk.rows), np.bool_)
+        self.reason = self.detail = Coded.same(None, len(chunk.rows))
 
-    def open(self) -> npt.NDArray[np.bool_]:
+    def open(self) -> Flags:
         """Which rows nothing speaks against so far."""
-        return self._open.copy()
+        return ~self.reason.known()
 
-    def where(self, mask: npt.NDArray[np.bool_], reason: Reason, detail: str | None = None) -> None:
-        hit = mask & self._open
-        self.reason[hit] = reason
-        self.detail[hit] = detail
-        self._open &= ~mask
+    def where(self, mask: Flags, reason: Reason, detail: str | None = None) -> None:
+        if mask.any():
+            rows = np.flatnonzero(mask & self.open())
+            self._set(rows, Coded.same(reason, len(rows)), Coded.same(detail, len(rows)))
 
-    def at(self, positions: Sequence[int], reason: Reason) -> None:
-        self.reason[positions] = reason
-        self._open[positions] = False
+    def at(self, positions: Sequence[int] | npt.NDArray[np.intp], reason: Reason) -> None:
+        """The positions are those of open rows; they have no detail."""
+        rows = np.asarray(positions, np.intp)
+        self._set(rows, Coded.same(reason, len(rows)), Coded.same(None, len(rows)))
 
-    def add(self, reasons: Objects, *, detail: str | None = None, details: Objects | None = None) -> None:
-        against = ~_absent(reasons)
-        hit = against & self._open
-        self.reason[hit] = reasons[hit]
-        self.detail[hit] = detail if details is None else details[hit]
-        self._open &= ~against
+    def add(
+        self, reasons: Collection[Any] | Coded, *, detail: str | None = None, details: Coded | None = None
+    ) -> None:
+        """A reason or None for each row; ``detail`` is that of all, ``details`` of each."""
+        reasons = reasons if isinstance(reasons, Coded) else Coded.of(reasons)
+        against = reasons.known()
+        if against.any():
+            rows = np.flatnonzero(against & self.open())
+            found = Coded.same(detail, len(rows)) if details is None else details.at(rows)
+            self._set(rows, reasons.at(rows), found)
 
     def hidden(self) -> None:
         self.where(self._chunk.hidden == Hidden.BY_HAND, Reason.HIDDEN_BY_HAND)
@@ -63,8 +64,7 @@ class Verdict:
 
     def problems(self) -> None:
         if self._chunk.problems:
-            found = [self._chunk.problems.get(int(row)) for row in self._chunk.rows]
-            self.add(np.array(found, dtype=object))
+            self.add([self._chunk.problems.get(int(row)) for row in self._chunk.rows])
 
     def valueless(self, headings: Sequence[str], reason: Reason) -> None:
         if not self._chunk.valueless:
@@ -73,15 +73,10 @@ class Verdict:
             mask = np.array([(int(row), heading) in self._chunk.valueless for row in self._chunk.rows])
             self.where(mask, reason, heading)
 
-    def status(self) -> Objects:
-        status: Objects = np.empty(len(self.reason), dtype=object)
-        status[:] = PlanStatus.READY  # np.full would make a plain str of it
-        against = np.flatnonzero(~self._open).tolist()
-        status[against] = [_STATUS.get(self.reason[i], PlanStatus.INVALID) for i in against]
-        return status
+    def status(self) -> Coded:
+        return self.reason.mapped(lambda reason: _STATUS.get(reason, PlanStatus.INVALID))
 
-
-def _absent(values: Objects) -> npt.NDArray[np.bool_]:
-    """Which entries are None."""
-    mask: npt.NDArray[np.bool_] = pd.isna(values)
-    return mask
+    def _set(self, rows: npt.NDArray[np.intp], reasons: Coded, details: Coded) -> None:
+        if len(rows):
+            self.reason = self.reason.replaced(rows, reasons)
+            self.detail = self.detail.replaced(rows, details)

@@ -19,6 +19,7 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.plan import Objects, PlanChunk, Planner
 from dispatcher.campaign.price_book import UNKNOWN_CEILING
 from dispatcher.campaign.prices import PriceBook
@@ -198,14 +199,14 @@ def row_tuples(chunk: PlanChunk, book: PriceBook) -> list[tuple[object, ...]]:
     # column by column: a million rows pass here, and a look into an array costs more than all the rest
     columns = (
         chunk.rows.tolist(),
-        [_STATES[status] for status in chunk.status.tolist()],
+        chunk.status.mapped(_STATES.__getitem__).tolist(),
         _texts(chunk.reason),
         chunk.recipient.tolist(),
         chunk.country.tolist(),
         _texts(chunk.route),
         chunk.sender.tolist(),
         _strings(chunk.text),
-        [ENCODING_NUMBERS.get(encoding) for encoding in chunk.encoding.tolist()],
+        chunk.encoding.mapped(ENCODING_NUMBERS.get).tolist(),
         chunk.parts.tolist(),
         _estimates(chunk.cost),
         _reserves(chunk, book),
@@ -241,16 +242,14 @@ def _strings(texts: pa.Array) -> list[str | None]:
     return found
 
 
-def _texts(codes: Objects) -> list[str | None]:
-    """Few different values: each is made a plain string once."""
-    plain = {code: None if code is None else str(code) for code in set(codes.tolist())}
-    return [plain[code] for code in codes.tolist()]
+def _texts(codes: Coded) -> list[str | None]:
+    """As plain strings."""
+    return codes.mapped(lambda code: None if code is None else str(code)).tolist()
 
 
-def _estimates(costs: Objects) -> list[int | None]:
+def _estimates(costs: Coded) -> list[int | None]:
     """As the ledger stores them: price books have more decimals than money has in the ledger."""
-    known = {cost: None if cost is None else to_micros(rounded(cost)) for cost in set(costs.tolist())}
-    return [known[cost] for cost in costs.tolist()]
+    return costs.mapped(lambda cost: None if cost is None else to_micros(rounded(cost))).tolist()
 
 
 def _reserves(chunk: PlanChunk, book: PriceBook) -> list[int]:

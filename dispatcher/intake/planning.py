@@ -40,10 +40,10 @@ class LedgerHistory:
     gateway: str
     since: datetime
 
-    def opted_out(self, recipients: Sequence[str]) -> set[str]:
+    def opted_out(self, recipients: Iterable[str]) -> set[str]:
         return self.ledger.opt_outs.opted_out(recipients)
 
-    def already_sent(self, guard_keys: Sequence[bytes]) -> set[bytes]:
+    def already_sent(self, guard_keys: Iterable[bytes]) -> set[bytes]:
         return self.ledger.memory.guard_hits(self.gateway, None, guard_keys, self.since)
 
     def sent_times(self, recipients: Sequence[str], since: datetime) -> Mapping[str, Sequence[datetime]]:

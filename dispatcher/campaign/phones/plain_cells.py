@@ -3,6 +3,9 @@
 A cell is *plain* here when it holds digits, ``( ) . - /``, blanks and at most one ``+``, before its digits, and
 nothing in it could be more than a separator to ``cleaning``.  That is a narrow choice on purpose: what is left
 out costs time, what is let in wrongly would be a wrong number.
+
+Nearly every byte is a digit.  So the digits of all cells are put in one row, and only the few other characters
+(*signs*) are looked at one by one.
 """
 
 from __future__ import annotations
@@ -11,6 +14,7 @@ from dataclasses import dataclass
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from numpy.typing import NDArray
 
 from dispatcher.campaign.phones.automaton import END
@@ -26,11 +30,12 @@ _BEFORE_POINT = 6
 _BEFORE_BRACKET = 5
 _BEFORE_SLASH = 4
 
-_DIGIT, _SEPARATOR, _PLUS, _OTHER = range(4)
-_CLASSES = np.full(256, _OTHER, dtype=np.uint8)
-_CLASSES[list(b"0123456789")] = _DIGIT
-_CLASSES[list(b" ().-/")] = _SEPARATOR
-_CLASSES[ord("+")] = _PLUS
+_ZERO = np.uint8(ord("0"))
+_PLAIN_SIGNS = np.zeros(256, dtype=np.bool_)
+_PLAIN_SIGNS[list(b" ().-/+")] = True
+
+Flags = NDArray[np.bool_]
+Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
@@ -38,65 +43,85 @@ class PlainCells:
     """A chunk of cells; every array has one entry a cell, and means nothing where ``plain`` is false.
 
     ``digits[position, cell]``: 0 to 9, after the last digit END; ``00`` in front is already gone.
+    ``value`` is all of them as one integer.
     ``slash``: how many digits stand before the slash inside the number; 0 for no slash.
     """
 
-    plain: NDArray[np.bool_]
+    plain: Flags
     digits: NDArray[np.uint8]
-    count: NDArray[np.int64]
-    plus: NDArray[np.bool_]
-    double_zero: NDArray[np.bool_]
-    separators: NDArray[np.bool_]
-    slash: NDArray[np.int64]
+    value: Integers
+    count: Integers
+    plus: Flags
+    double_zero: Flags
+    separators: Flags
+    slash: Integers
+
+
+@dataclass(frozen=True)
+class _Signs:
+    """All characters that are no digits, in order: the cell of each, its byte and the two after it, and how many
+    digits of its cell stand before it."""
+
+    cells: int
+    cell: Integers
+    byte: NDArray[np.uint8]
+    following: NDArray[np.uint8]
+    before: Integers
+
+    def that_are(self, character: str) -> _Signs:
+        return self.chosen(self.byte == ord(character))
+
+    def chosen(self, which: Flags) -> _Signs:
+        return _Signs(
+            self.cells, self.cell[which], self.byte[which], self.following[:, which], self.before[which]
+        )
+
+    def in_cells(self) -> Flags:
+        """The cells that have one of these signs."""
+        found = np.zeros(self.cells, dtype=np.bool_)
+        found[self.cell] = True
+        return found
+
+    def number_in_cells(self) -> Integers:
+        """How many of these signs each cell has."""
+        return np.bincount(self.cell, minlength=self.cells)
 
 
 def read_plain_cells(cells: pa.LargeStringArray) -> PlainCells:
     """What the plain ones of ``cells`` hold; missing cells are not plain."""
     text, starts = _buffers(cells)
-    ends = starts[1:]
-    starts = starts[:-1]
-    lengths = ends - starts
-    number = len(lengths)
-    row = np.repeat(np.arange(number), lengths)
-    classes = _CLASSES[text]
-    is_digit = classes == _DIGIT
-    seen = np.zeros(len(text) + 1, dtype=np.int64)  # digits before a byte, from the first cell on
+    is_digit = (text - _ZERO) < 10  # below "0" it wraps around to a large number
+    seen = np.zeros(len(text) + 1, dtype=np.int32)  # digits before a byte, from the first cell on
     np.cumsum(is_digit, out=seen[1:])
-    before_row = seen[starts]
-    count = seen[ends] - before_row
+    first = seen[starts].astype(
+        np.int64
+    )  # by cell, and the end: the place of its first digit among all digits
+    written = np.diff(first)
+    signs = _signs(text, starts, is_digit, seen, first)
 
-    pluses = np.flatnonzero(classes == _PLUS)
-    plus = np.bincount(row[pluses], minlength=number)
-    odd = _rows(number, row[classes == _OTHER]) | (plus > 1) | (lengths > _LONGEST_CELL)
-    odd |= _rows(number, row[pluses[seen[pluses] > before_row[row[pluses]]]])
-    odd |= (count < _SHORTEST) | (count > _MOST_WRITTEN)
-    odd |= _odd_separators(text, row, seen, before_row, count)
+    all_digits = np.concatenate([text[is_digit], np.full(_MOST_WRITTEN, _ZERO)])
+    begin = first[:-1]
+    double_zero = (written >= 2) & (all_digits[begin] == _ZERO) & (all_digits[begin + 1] == _ZERO)
+    count = written - 2 * double_zero
+    slash, slashed_otherwise = _slash(signs.that_are("/"), double_zero)
+    odd = _odd(signs, written) | (np.diff(starts) > _LONGEST_CELL) | slashed_otherwise
+    odd |= (written < _SHORTEST) | (written > _MOST_WRITTEN) | (count > MOST_DIGITS)
     if cells.null_count:
         odd |= np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
-
-    digits = np.full((_MOST_WRITTEN, number), END, dtype=np.uint8)
-    taken = np.flatnonzero(is_digit)
-    place = seen[taken] - before_row[row[taken]]
-    fits = place < _MOST_WRITTEN
-    digits[place[fits], row[taken[fits]]] = text[taken[fits]] - ord("0")
-
-    double_zero = (digits[0] == 0) & (digits[1] == 0)
-    digits[:-2, double_zero] = digits[2:, double_zero]
-    digits[-2:, double_zero] = END
-    count = count - 2 * double_zero
-    slash, more_slashes = _slash(text, row, seen, before_row, double_zero)
+    pluses = signs.that_are("+")
     return PlainCells(
-        plain=~(odd | more_slashes | (count > MOST_DIGITS)),
-        digits=digits[:MOST_DIGITS],
+        plain=~odd,
+        digits=_matrix(all_digits, begin + 2 * double_zero, np.where(odd, 0, count)),
+        value=_values(all_digits, first, ~odd),
         count=count,
-        plus=(plus > 0) | double_zero,
+        plus=pluses.in_cells() | double_zero,
         double_zero=double_zero,
-        separators=_rows(number, row[classes == _SEPARATOR]),
+        separators=signs.chosen(signs.byte != ord("+")).in_cells(),
         slash=slash,
     )
 
 
-def _buffers(cells: pa.LargeStringArray) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+def _buffers(cells: pa.LargeStringArray) -> tuple[NDArray[np.uint8], Integers]:
     """The bytes of all cells together, and where each begins and the last one ends."""
     _, offsets, data = cells.buffers()
     places = np.frombuffer(offsets, dtype=np.int64, count=len(cells) + 1 + cells.offset)[cells.offset :]
@@ -106,58 +131,64 @@ def _buffers(cells: pa.LargeStringArray) -> tuple[NDArray[np.uint8], NDArray[np.
     return text, places - places[0]
 
 
-def _rows(number: int, rows: NDArray[np.int64]) -> NDArray[np.bool_]:
-    found = np.zeros(number, dtype=np.bool_)
-    found[rows] = True
-    return found
+def _signs(
+    text: NDArray[np.uint8], starts: Integers, is_digit: Flags, seen: NDArray[np.int32], first: Integers
+) -> _Signs:
+    cells = len(starts) - 1
+    places = np.flatnonzero(~is_digit)
+    cell = np.repeat(np.arange(cells), np.diff(starts) - np.diff(first))
+    # the two after it may be of the next cell, which only makes more cells odd
+    longer = np.concatenate([text, np.zeros(2, dtype=np.uint8)])
+    following = np.stack([longer[places + 1], longer[places + 2]])
+    return _Signs(cells, cell, text[places], following, seen[places] - first[cell])
 
 
-def _odd_separators(
-    text: NDArray[np.uint8],
-    row: NDArray[np.int64],
-    seen: NDArray[np.int64],
-    before_row: NDArray[np.int64],
-    count: NDArray[np.int64],
-) -> NDArray[np.bool_]:
-    """Cells whose separators could make them a date, a decimal, a negative number, a ``(0)`` or two numbers."""
-
-    def at(character: str) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-        places = np.flatnonzero(text == ord(character))
-        return row[places], seen[places] - before_row[row[places]]
-
-    number = len(count)
-    (points, before_point), (dashes, before_dash) = at("."), at("-")
-    (brackets, before_bracket), (slashes, _) = at("("), at("/")
-    late = before_point >= _BEFORE_POINT
-    odd = _rows(number, points[late]) & ~_rows(number, points[~late])  # no decimal has an earlier point
-    odd |= _rows(number, dashes[before_dash == 0])
-    odd |= _rows(number, brackets[before_bracket > _BEFORE_BRACKET])
-    dated = _rows(number, points) | _rows(number, dashes) | _rows(number, slashes)
-    odd |= dated & (count <= _DATE_DIGITS)
-
-    # "(0)", "(0 )", "( 0)": looked for past the end of a cell too, which only makes more of them odd.
-    opened = np.flatnonzero(text == ord("("))
-    after = np.concatenate([text, np.zeros(2, dtype=np.uint8)])
-    first, second = after[opened + 1], after[opened + 2]
-    trunk = (first == ord(" ")) | ((first == ord("0")) & ((second == ord(" ")) | (second == ord(")"))))
-    return odd | _rows(number, row[opened[trunk]])
+def _matrix(all_digits: NDArray[np.uint8], begin: Integers, count: Integers) -> NDArray[np.uint8]:
+    """The digits of each cell below each other."""
+    digits = np.full((MOST_DIGITS, len(begin)), END, dtype=np.uint8)
+    for position in range(int(count.max(initial=0))):
+        row = all_digits[begin + position] - _ZERO
+        row[count <= position] = END
+        digits[position] = row
+    return digits
 
 
-def _slash(
-    text: NDArray[np.uint8],
-    row: NDArray[np.int64],
-    seen: NDArray[np.int64],
-    before_row: NDArray[np.int64],
-    double_zero: NDArray[np.bool_],
-) -> tuple[NDArray[np.int64], NDArray[np.bool_]]:
+def _values(all_digits: NDArray[np.uint8], first: Integers, plain: Flags) -> Integers:
+    """The digits of each plain cell as an integer; leading zeros do not count."""
+    valid = pa.py_buffer(np.packbits(plain, bitorder="little"))
+    buffers = [valid, pa.py_buffer(first), pa.py_buffer(all_digits)]
+    texts = pa.Array.from_buffers(pa.large_string(), len(plain), buffers)
+    values: Integers = pc.fill_null(texts.cast(pa.int64()), 0).to_numpy()
+    return values
+
+
+def _odd(signs: _Signs, written: Integers) -> Flags:
+    """Cells with signs that are not plain, or that could make them a date, a decimal, a negative number, a ``(0)``
+    or two numbers.  ``written``: how many digits a cell has."""
+    pluses, points, dashes = signs.that_are("+"), signs.that_are("."), signs.that_are("-")
+    odd = signs.chosen(~_PLAIN_SIGNS[signs.byte]).in_cells()
+    odd |= pluses.chosen(pluses.before > 0).in_cells() | (pluses.number_in_cells() > 1)
+
+    late = points.before >= _BEFORE_POINT
+    odd |= (
+        points.chosen(late).in_cells() & ~points.chosen(~late).in_cells()
+    )  # no decimal has an earlier point
+    odd |= dashes.chosen(dashes.before == 0).in_cells()
+    dated = points.in_cells() | dashes.in_cells() | signs.that_are("/").in_cells()
+    odd |= dated & (written <= _DATE_DIGITS)
+
+    brackets = signs.that_are("(")
+    odd |= brackets.chosen(brackets.before > _BEFORE_BRACKET).in_cells()
+    second, third = brackets.following
+    trunk = (second == ord(" ")) | ((second == _ZERO) & ((third == ord(" ")) | (third == ord(")"))))
+    return odd | brackets.chosen(trunk).in_cells()  # "(0)", "(0 )", "( 0)"
+
+
+def _slash(slashes: _Signs, double_zero: Flags) -> tuple[Integers, Flags]:
     """The digits before the slash that follows a few of them, and the cells with more than that."""
-    number = len(double_zero)
-    places = np.flatnonzero(text == ord("/"))
-    before = seen[places] - before_row[row[places]]
-    places, before = places[before > 0], before[before > 0]
-    before = before - 2 * double_zero[row[places]]
-    odd = _rows(number, row[places[(before <= 0) | (before > _BEFORE_SLASH)]])
-    odd |= np.bincount(row[places], minlength=number) > 1
-    slash = np.zeros(number, dtype=np.int64)
-    slash[row[places]] = before
-    return slash, odd
+    inside = slashes.chosen(slashes.before > 0)
+    before = inside.before - 2 * double_zero[inside.cell]
+    odd = inside.chosen((before <= 0) | (before > _BEFORE_SLASH)).in_cells()
+    slash = np.zeros(slashes.cells, dtype=np.int64)
+    slash[inside.cell] = before
+    return slash, odd | (inside.number_in_cells() > 1)

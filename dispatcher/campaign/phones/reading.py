@@ -15,14 +15,17 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
+from numpy.typing import NDArray
 from platformdirs import user_cache_path
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.phones.automaton import Automaton
 from dispatcher.campaign.phones.cleaning import Written, read_writing
 from dispatcher.campaign.phones.disguised import undisguised
 from dispatcher.campaign.phones.keeping import kept_automaton, kept_file
 from dispatcher.campaign.phones.numbering import Origin, Verdict, judge
 from dispatcher.campaign.phones.patterns import UnknownSyntax
+from dispatcher.campaign.phones.recipients import Recipients
 from dispatcher.campaign.phones.recogniser import Answers, Recogniser
 from dispatcher.campaign.reasons import Reason, Repair
 
@@ -56,16 +59,12 @@ class Phone:
 
 @dataclass(frozen=True)
 class PhoneColumn:
-    """The same for a column: arrays of one length.
+    """The same for a column, one entry a row; ``repairs`` are the bits of Repair."""
 
-    ``recipient`` and ``country`` hold str or None, ``reason`` Reason or None (dtype object), ``repairs`` the
-    bits of Repair (uint16).
-    """
-
-    recipient: np.ndarray
-    country: np.ndarray
-    reason: np.ndarray
-    repairs: np.ndarray
+    recipient: Recipients
+    country: Coded
+    reason: Coded
+    repairs: NDArray[np.uint16]
 
 
 def read_phone(text: str, default_region: str) -> Phone:
@@ -108,13 +107,13 @@ def read_text_cells(cells: pa.LargeStringArray, recogniser: Recogniser, default_
         answers = recogniser.read(chunk)
         _read_disguised(chunk, recogniser, answers)
         rest = chunk.filter(pa.array(answers.open)).to_pylist()
-        chunks.append(_filled(answers, _as_column(_read_each(rest, default_region, known))))
+        chunks.append(_filled(answers, recogniser, _as_column(_read_each(rest, default_region, known))))
     if not chunks:
         return _as_column([])
     return PhoneColumn(
-        recipient=np.concatenate([chunk.recipient for chunk in chunks]),
-        country=np.concatenate([chunk.country for chunk in chunks]),
-        reason=np.concatenate([chunk.reason for chunk in chunks]),
+        recipient=Recipients(np.concatenate([chunk.recipient.numbers for chunk in chunks])),
+        country=Coded.joined([chunk.country for chunk in chunks]),
+        reason=Coded.joined([chunk.reason for chunk in chunks]),
         repairs=np.concatenate([chunk.repairs for chunk in chunks]),
     )
 
@@ -126,9 +125,9 @@ def _read_disguised(cells: pa.LargeStringArray, recogniser: Recogniser, answers:
     again = recogniser.read(plain.cells.take(pa.array(disguised)))
     known = ~again.open
     rows = np.flatnonzero(answers.open)[disguised[known]]
-    for name in ("recipient", "country", "reason"):
-        getattr(answers, name)[rows] = getattr(again, name)[known]
-    mobile = ~pd.isna(again.recipient[known])
+    answers.number[rows] = again.number[known]
+    answers.verdict[rows] = again.verdict[known]
+    mobile = again.number[known] > 0
     answers.repairs[rows] = (again.repairs[known] | plain.repairs[disguised[known]]) * mobile
     answers.open[rows] = False
 
@@ -185,24 +184,23 @@ def _read_each(values: Iterable[object], region: str, known: dict[str, Phone]) -
 
 def _as_column(phones: list[Phone]) -> PhoneColumn:
     return PhoneColumn(
-        recipient=_objects([phone.recipient for phone in phones]),
-        country=_objects([phone.country for phone in phones]),
-        reason=_objects([phone.reason for phone in phones]),
+        recipient=Recipients.of([phone.recipient for phone in phones]),
+        country=Coded.of([phone.country for phone in phones]),
+        reason=Coded.of([phone.reason for phone in phones]),
         repairs=np.fromiter((phone.repairs.value for phone in phones), dtype=np.uint16, count=len(phones)),
     )
 
 
-def _filled(answers: Answers, rest: PhoneColumn) -> PhoneColumn:
+def _filled(answers: Answers, recogniser: Recogniser, rest: PhoneColumn) -> PhoneColumn:
     """The answers, with those of the rule in the open places."""
-    for name in ("recipient", "country", "reason", "repairs"):
-        getattr(answers, name)[answers.open] = getattr(rest, name)
-    return PhoneColumn(answers.recipient, answers.country, answers.reason, answers.repairs)
-
-
-def _objects(values: list[str | None] | list[Reason | None]) -> np.ndarray:
-    array = np.empty(len(values), dtype=object)
-    array[:] = values
-    return array
+    answers.number[answers.open] = rest.recipient.numbers
+    answers.repairs[answers.open] = rest.repairs
+    return PhoneColumn(
+        recipient=Recipients(answers.number),
+        country=recogniser.countries(answers.verdict).replaced(answers.open, rest.country),
+        reason=recogniser.reasons(answers.verdict).replaced(answers.open, rest.reason),
+        repairs=answers.repairs,
+    )
 
 
 def _refused(reason: Reason) -> Phone:

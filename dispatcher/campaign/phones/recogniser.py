@@ -14,13 +14,13 @@ import numpy as np
 import pyarrow as pa
 from numpy.typing import NDArray
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.phones.automaton import END, LONGEST, START, SYMBOLS, Automaton
 from dispatcher.campaign.phones.metadata import Kind, Region, country_of, region_named
 from dispatcher.campaign.phones.numbering import judge
-from dispatcher.campaign.phones.plain_cells import MOST_DIGITS, PlainCells, read_plain_cells
+from dispatcher.campaign.phones.plain_cells import PlainCells, read_plain_cells
 from dispatcher.campaign.reasons import Reason, Repair
 
-Objects = NDArray[np.object_]
 Rows = NDArray[np.int64]
 Flags = NDArray[np.bool_]
 
@@ -29,25 +29,29 @@ _REASONS = {Kind.MOBILE: None, Kind.FIXED: Reason.PHONE_LANDLINE, Kind.OTHER: Re
 
 @dataclass(frozen=True)
 class Answers:
-    """Arrays as in PhoneColumn; ``open`` cells have no answer here."""
+    """One entry a cell; ``open`` cells have no answer here.
+
+    ``number``: the digits of a mobile after its plus as an integer, else 0.  ``verdict`` is the automaton's, which
+    tells country and reason; 0 is none.  ``repairs``: the bits of Repair.
+    """
 
     open: Flags
-    recipient: Objects
-    country: Objects
-    reason: Objects
+    number: Rows
+    verdict: NDArray[np.uint16]
     repairs: NDArray[np.uint16]
 
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Some of a chunk's cells: which, and their digits."""
+    """Some of a chunk's cells: which, their digits, the same as an integer, and how many there are."""
 
     rows: Rows
     digits: NDArray[np.uint8]
+    value: Rows
     count: Rows
 
     def __getitem__(self, chosen: Flags) -> _Numbers:
-        return _Numbers(self.rows[chosen], self.digits[:, chosen], self.count[chosen])
+        return _Numbers(self.rows[chosen], self.digits[:, chosen], self.value[chosen], self.count[chosen])
 
     def start_with(self, prefix: str) -> Flags:
         begins = np.full(len(self.rows), bool(prefix))
@@ -59,7 +63,12 @@ class _Numbers:
         """Without the first ``length`` digits."""
         digits = np.full_like(self.digits, END)
         digits[: len(digits) - length] = self.digits[length:]
-        return _Numbers(self.rows, digits, self.count - length)
+        count = self.count - length
+        return _Numbers(self.rows, digits, self.value % 10**count, count)
+
+    def after(self, code: str) -> Rows:
+        """As integers, with the calling code before them."""
+        return self.value if not code else self.value + int(code) * 10**self.count
 
 
 class _Home:
@@ -90,8 +99,8 @@ class Recogniser:
         self._home = _Home(automaton, home) if home else None
         countries = [country_of(key) for key in automaton.regions.tolist()]
         # by verdict; 0 is no verdict
-        self._country = np.array([None, *(name for name in countries for _ in Kind)], dtype=object)
-        self._reason = np.array([None, *(_REASONS[kind] for _ in countries for kind in Kind)], dtype=object)
+        self._country = [None, *(name for name in countries for _ in Kind)]
+        self._reason = [None, *(_REASONS[kind] for _ in countries for kind in Kind)]
         self._mobile = np.array([False, *(kind is Kind.MOBILE for _ in countries for kind in Kind)])
         self._beginnings: dict[tuple[str, bool], bool] = {}
 
@@ -100,9 +109,8 @@ class Recogniser:
         plain = read_plain_cells(cells)
         answers = Answers(
             open=np.ones(len(cells), dtype=np.bool_),
-            recipient=np.full(len(cells), None, dtype=object),
-            country=np.full(len(cells), None, dtype=object),
-            reason=np.full(len(cells), None, dtype=object),
+            number=np.zeros(len(cells), dtype=np.int64),
+            verdict=np.zeros(len(cells), dtype=np.uint16),
             repairs=_written_repairs(plain),
         )
         readable = plain.plain & ~self._may_hold_two(plain)
@@ -111,10 +119,18 @@ class Recogniser:
             self._read_national(_numbers(plain, readable & ~plain.plus), self._home, answers)
         return answers
 
+    def countries(self, verdict: NDArray[np.uint16]) -> Coded:
+        """The countries that the automaton's verdicts are about."""
+        return Coded.renamed(verdict, self._country)
+
+    def reasons(self, verdict: NDArray[np.uint16]) -> Coded:
+        """Why they are not mobiles; None for a mobile."""
+        return Coded.renamed(verdict, self._reason)
+
     def _read_international(self, numbers: _Numbers, answers: Answers) -> None:
         label, verdict = self._judged(START, numbers)
         sure = (verdict > 0) & ~self._automaton.drops[label]
-        self._answer(answers, numbers[sure], verdict[sure], "+", Repair.NONE)
+        self._answer(answers, numbers[sure], verdict[sure], "", Repair.NONE)
 
     def _read_national(self, numbers: _Numbers, home: _Home, answers: Answers) -> None:
         label, verdict = self._judged(home.state, numbers)
@@ -130,11 +146,11 @@ class Recogniser:
         national = ~unclear & ~bare & ~trunk
 
         valid = national & (verdict > 0)
-        self._answer(answers, numbers[valid], verdict[valid], f"+{home.code}", Repair.COUNTRY_ADDED)
+        self._answer(answers, numbers[valid], verdict[valid], home.code, Repair.COUNTRY_ADDED)
         # A number that is not valid at home is read with a plus, but only a mobile is worth that repair.
         abroad = national & (verdict == 0) & self._mobile[verdict_with_plus]
         lost = ((bare & (verdict_with_plus > 0)) | abroad) & ~drops
-        self._answer(answers, numbers[lost], verdict_with_plus[lost], "+", Repair.PLUS_ADDED)
+        self._answer(answers, numbers[lost], verdict_with_plus[lost], "", Repair.PLUS_ADDED)
         inside = trunk & numbers.start_with(home.literal_trunk)
         self._read_after_trunk(numbers[inside], home.general[label[inside]], home, answers)
 
@@ -144,7 +160,7 @@ class Recogniser:
         label, verdict = self._judged(home.state, short)
         # phonenumbers keeps a prefix without which a number stops being like a number of the region.
         sure = (verdict > 0) & home.possible[short.count] & (~general | home.general[label])
-        self._answer(answers, short[sure], verdict[sure], f"+{home.code}", Repair.COUNTRY_ADDED)
+        self._answer(answers, short[sure], verdict[sure], home.code, Repair.COUNTRY_ADDED)
 
     def _judged(self, start: int, numbers: _Numbers) -> tuple[NDArray[np.uint16], NDArray[np.uint16]]:
         """Label and verdict of ``numbers`` read from the state ``start``."""
@@ -163,16 +179,15 @@ class Recogniser:
         answers: Answers,
         numbers: _Numbers,
         verdict: NDArray[np.uint16],
-        prefix: str,
+        code: str,
         repair: Repair,
     ) -> None:
+        """``code``: the calling code, where the digits are without it."""
         rows, mobile = numbers.rows, self._mobile[verdict]
         answers.open[rows] = False
-        answers.country[rows] = self._country[verdict]
-        answers.reason[rows] = self._reason[verdict]
-        answers.recipient[rows[mobile]] = _texts(prefix, numbers[mobile])
-        answers.repairs[rows] |= repair.value
-        answers.repairs[rows[~mobile]] = Repair.NONE.value
+        answers.verdict[rows] = verdict
+        answers.number[rows] = numbers.after(code) * mobile
+        answers.repairs[rows] = (answers.repairs[rows] | repair.value) * mobile
 
     def _may_hold_two(self, plain: PlainCells) -> Flags:
         """Cells whose digits before the slash are already a number."""
@@ -206,25 +221,9 @@ class Recogniser:
 
 def _numbers(plain: PlainCells, chosen: Flags) -> _Numbers:
     rows = np.flatnonzero(chosen)
-    return _Numbers(rows, plain.digits[:, rows], plain.count[rows])
+    return _Numbers(rows, plain.digits[:, rows], plain.value[rows], plain.count[rows])
 
 
 def _written_repairs(plain: PlainCells) -> NDArray[np.uint16]:
     repairs = plain.separators * np.uint16(Repair.SEPARATORS.value)
     return repairs | plain.double_zero * np.uint16(Repair.DOUBLE_ZERO.value)
-
-
-def _texts(prefix: str, numbers: _Numbers) -> Objects:
-    """``prefix`` and the digits, as str."""
-    number, before = len(numbers.rows), len(prefix)
-    letters = np.empty((number, before + MOST_DIGITS), dtype=np.uint8)
-    letters[:, :before] = np.frombuffer(prefix.encode("ascii"), dtype=np.uint8)
-    letters[:, before:] = numbers.digits.T
-    letters[:, before:] += ord("0")
-    lengths = numbers.count + before
-    text = letters[np.arange(before + MOST_DIGITS) < lengths[:, None]]
-    offsets = np.zeros(number + 1, dtype=np.int64)
-    np.cumsum(lengths, out=offsets[1:])
-    array = pa.LargeStringArray.from_buffers(number, pa.py_buffer(offsets), pa.py_buffer(text))
-    texts: Objects = array.to_numpy(zero_copy_only=False)
-    return texts

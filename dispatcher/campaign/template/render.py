@@ -14,6 +14,7 @@ from jinja2 import Template as JinjaTemplate
 from jinja2 import TemplateError, TemplateSyntaxError
 
 from dispatcher.campaign.characters import text_bytes
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.template.columns import (
     Rows,
@@ -57,11 +58,11 @@ class Rendered:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """One :class:`Rendered` per row, as columns: Arrow text with nulls, and arrays of objects."""
+    """One :class:`Rendered` per row, as columns; the texts are Arrow's, with nulls."""
 
     texts: pa.Array
-    reason: np.ndarray[Any, Any]
-    detail: np.ndarray[Any, Any]
+    reason: Coded
+    detail: Coded
 
     @property
     def text(self) -> np.ndarray[Any, Any]:
@@ -258,13 +259,13 @@ def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
 
 def _column(texts: pa.Array, odd: Rows, rendered: Sequence[Rendered]) -> TextColumn:
     """The texts, with the odd rows as rendered one by one."""
-    reason, detail = (np.full(len(texts), None, dtype=object) for _ in range(2))
+    reason = detail = Coded.same(None, len(texts))
     if len(odd):
         mask = np.zeros(len(texts), np.bool_)
         mask[odd] = True
         texts = pc.replace_with_mask(
             texts, pa.array(mask), pa.array([row.text for row in rendered], texts.type)
         )
-        reason[odd] = [row.reason for row in rendered]
-        detail[odd] = [row.detail for row in rendered]
+        reason = reason.replaced(odd, Coded.of([row.reason for row in rendered]))
+        detail = detail.replaced(odd, Coded.of([row.detail for row in rendered]))
     return TextColumn(texts, reason, detail)

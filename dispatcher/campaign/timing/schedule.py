@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pandas as pd
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet import Sheet, SheetChunk
@@ -99,13 +100,11 @@ class Schedule:
         """The times as the cells say them; rows without a usable one are invalid."""
         verdict.valueless(self.headings, Reason.DATE_FORMULA_WITHOUT_VALUE)
         due = self.reader.read(cells, chunk.rows, dict(chunk.dated), countries)
-        verdict.add(due.reason, details=due.detail)
+        verdict.add(due.reason, details=Coded.of(due.detail))
         return due
 
-    def guard_keys(self, due: DueColumn, cells: pd.DataFrame, recipients: Objects) -> Objects | None:
-        """By row, by what a reminder is recognised; None where texts go by recipient and text."""
-        if not self.options.is_reminder:
-            return None
+    def guard_keys(self, due: DueColumn, cells: pd.DataFrame, recipients: Objects) -> Objects:
+        """By row, by what a reminder is recognised; None where there is nothing to remind of."""
         keys: Objects = np.full(len(recipients), None, dtype=object)
         named = [None] * len(recipients) if self._key_column is None else cells[self._key_column].tolist()
         for i, (recipient, each) in enumerate(zip(recipients.tolist(), due.due.tolist(), strict=True)):

@@ -24,7 +24,8 @@ from dispatcher.campaign.phones.keeping import kept_automaton, kept_file
 from dispatcher.campaign.phones.metadata import FIXED, GENERAL, MOBILE, OTHERS, all_regions
 from dispatcher.campaign.phones.patterns import NOTHING, Expressions, UnknownSyntax
 from dispatcher.campaign.phones.reading import PhoneColumn, read_phone, read_phones, read_text_cells
-from dispatcher.campaign.phones.recogniser import Recogniser
+from dispatcher.campaign.phones.recipients import Recipients
+from dispatcher.campaign.phones.recogniser import Answers, Recogniser
 from dispatcher.campaign.reasons import Reason, Repair
 
 ROWS = 300_000
@@ -185,17 +186,26 @@ def cells_of(automaton: Automaton, rng: random.Random, region: str) -> Iterator[
         yield text
 
 
+def answered_by(recogniser: Recogniser, answers: Answers) -> PhoneColumn:
+    """What the tables alone say; the open cells mean nothing."""
+    return PhoneColumn(
+        Recipients(answers.number),
+        recogniser.countries(answers.verdict),
+        recogniser.reasons(answers.verdict),
+        answers.repairs,
+    )
+
+
 def differences(automaton: Automaton, region: str, rows: int, seed: int) -> tuple[list[str], float]:
     """The cells that the tables answer otherwise than the rule, and which part of the cells they answer."""
     source = cells_of(automaton, random.Random(seed), region)
     texts = [next(source) for _ in range(rows)]
-    answers = Recogniser(automaton, region).read(pa.array(texts, pa.large_string()))
-    wrong = []
-    for cell in np.flatnonzero(~answers.open):
-        phone = read_phone(texts[cell], region)
-        found = (answers.recipient[cell], answers.country[cell], answers.reason[cell], answers.repairs[cell])
-        if (phone.recipient, phone.country, phone.reason, phone.repairs.value) != found:
-            wrong.append(texts[cell])
+    recogniser = Recogniser(automaton, region)
+    answers = recogniser.read(pa.array(texts, pa.large_string()))
+    found = values(answered_by(recogniser, answers))
+    closed = np.flatnonzero(~answers.open).tolist()
+    expected = by_the_rule([texts[cell] for cell in closed], region)
+    wrong = [texts[cell] for cell, rule in zip(closed, expected, strict=True) if found[cell] != rule]
     return wrong, 1 - float(np.mean(answers.open))
 
 
@@ -264,10 +274,24 @@ def test_usual_disguises_need_no_rule(
 def test_the_tables_answer(
     automaton: Automaton, text: str, region: str, recipient: str, repairs: Repair
 ) -> None:
-    answers = Recogniser(automaton, region).read(pa.array([text], pa.large_string()))
+    recogniser = Recogniser(automaton, region)
+    answers = recogniser.read(pa.array([text], pa.large_string()))
 
     assert not answers.open[0]
-    assert (answers.recipient[0], Repair(int(answers.repairs[0]))) == (recipient, repairs)
+    found = answered_by(recogniser, answers)
+    assert (found.recipient[0], Repair(int(found.repairs[0]))) == (recipient, repairs)
+
+
+def test_every_mobile_is_an_integer() -> None:
+    """A calling code and the longest mobile that the library knows have no more digits than 64 bits can hold."""
+    longest = max(
+        len(region.calling_code) + max(description.possible_length, default=0)
+        for regions in all_regions()
+        for region in regions
+        if (description := region.description(MOBILE)) is not None
+    )
+
+    assert longest <= 18
 
 
 @pytest.mark.parametrize(

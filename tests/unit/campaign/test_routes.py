@@ -1,8 +1,8 @@
 from __future__ import annotations
 
-import numpy as np
 import pytest
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.routes import Route, route_of, routes
 
 
@@ -28,12 +28,12 @@ def test_a_forced_route_wins(country: str) -> None:
 
 @pytest.mark.parametrize("forced", [None, Route.WW])
 def test_a_column_equals_the_rule(forced: Route | None) -> None:
-    countries = np.array(["IT", "ES", "SM", "IT", "US"], dtype=object)
+    countries = Coded.of(["IT", "ES", "SM", "IT", "US"])
 
     assert list(routes(countries, forced)) == [route_of(country, forced) for country in countries]
 
 
 def test_a_row_without_a_country_has_no_route() -> None:
-    assert list(routes(np.array([None, "IT"], dtype=object), None)) == [None, Route.IT]
-    assert list(routes(np.array([None], dtype=object), Route.WW)) == [None]
-    assert len(routes(np.array([], dtype=object), None)) == 0
+    assert list(routes(Coded.of([None, "IT"]), None)) == [None, Route.IT]
+    assert list(routes(Coded.of([None]), Route.WW)) == [None]
+    assert len(routes(Coded.of([]), None)) == 0

@@ -1,11 +1,11 @@
 from __future__ import annotations
 
-import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.senders import read_senders, sender_problem
 
@@ -62,8 +62,7 @@ def test_rule(sender: str | None, country: str, problem: Reason | None) -> None:
 )
 def test_a_column_equals_the_rule(rows: list[tuple[str | None, str | None]], default: str | None) -> None:
     cells = pd.Series([cell for cell, _ in rows], dtype=object)
-    countries = np.empty(len(rows), dtype=object)
-    countries[:] = [country for _, country in rows]
+    countries = Coded.of([country for _, country in rows])
 
     senders, reasons = read_senders(cells, default, countries)
 
@@ -75,14 +74,14 @@ def test_a_column_equals_the_rule(rows: list[tuple[str | None, str | None]], def
 
 
 def test_without_a_column_every_row_has_the_default() -> None:
-    senders, reasons = read_senders(None, "Bottega", np.array(["IT", "ES", None], dtype=object))
+    senders, reasons = read_senders(None, "Bottega", Coded.of(["IT", "ES", None]))
 
     assert list(senders) == ["Bottega", "Bottega", "Bottega"]
     assert list(reasons) == [None, None, None]
 
 
 def test_without_any_sender_only_spain_is_refused() -> None:
-    senders, reasons = read_senders(None, None, np.array(["IT", "ES", "FR"], dtype=object))
+    senders, reasons = read_senders(None, None, Coded.of(["IT", "ES", "FR"]))
 
     assert list(senders) == [None, None, None]
     assert list(reasons) == [None, Reason.SENDER_REQUIRED, None]
@@ -92,6 +91,6 @@ def test_without_any_sender_only_spain_is_refused() -> None:
 def test_a_blank_cell_takes_the_default(dtype: str) -> None:
     cells = pd.Series(["Studio", None, " ", ""], dtype=dtype)
 
-    senders, _ = read_senders(cells, "Bottega", np.array(["IT"] * 4, dtype=object))
+    senders, _ = read_senders(cells, "Bottega", Coded.of(["IT"] * 4))
 
     assert list(senders) == ["Studio", "Bottega", "Bottega", "Bottega"]
