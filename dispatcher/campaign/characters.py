@@ -42,6 +42,14 @@ class Unusual:
     codes: Numbers
     lengths: Numbers
 
+    def at(self, texts: npt.NDArray[np.integer[Any]]) -> Unusual:
+        """Of some of the texts, by their positions in ascending order."""
+        place = np.full(len(self.lengths), -1, np.int64)
+        place[texts] = np.arange(len(texts))
+        rows = place[self.rows]
+        chosen = rows >= 0
+        return Unusual(rows[chosen], self.codes[chosen], self.lengths[texts])
+
     def of_texts(self, first: int, last: int) -> Unusual:
         """Of the texts from ``first`` to before ``last``."""
         start, end = np.searchsorted(self.rows, [first, last])

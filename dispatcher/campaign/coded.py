@@ -17,6 +17,9 @@ import pandas as pd
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.intp]
 
+# Where there are so few possible pairs, to count them is faster than to sort the rows.
+_COUNTED = 100_000
+
 
 @dataclass(frozen=True, eq=False)
 class Coded:
@@ -94,6 +97,20 @@ class Coded:
     def equals(self, value: Any) -> Flags:
         """Which rows have this value."""
         return self.where(lambda name: name == value)
+
+    def paired(self, other: Coded) -> Coded:
+        """The values of both columns as pairs; only those that are there are names."""
+        width = len(other.names)
+        pairs = self.codes * width + other.codes
+        if len(self.names) * width <= _COUNTED:
+            used = np.flatnonzero(np.bincount(pairs))
+            place = np.zeros(len(self.names) * width, np.intp)
+            place[used] = np.arange(len(used))
+            codes = place[pairs]
+        else:
+            used, codes = np.unique(pairs, return_inverse=True)
+        places = (divmod(pair, width) for pair in used.tolist())
+        return Coded(codes, tuple((self.names[one], other.names[two]) for one, two in places))
 
     def known(self) -> Flags:
         """Which rows have a value at all."""

@@ -9,23 +9,24 @@ from __future__ import annotations
 import copy
 import re
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from decimal import Decimal
+from functools import reduce
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dispatcher.campaign.alphabet import OUTSIDE, kinds_of, offending
-from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed, unusual_characters
+from dispatcher.campaign.alphabet import offending
+from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed
+from dispatcher.campaign.distinct import Distinct
+from dispatcher.campaign.outside import Outside, Piece
 from dispatcher.campaign.prices import Bill, Destinations, Pricer
 from dispatcher.campaign.substitution import Savings
 
 _TAG = re.compile(r"\{\{.*?\}\}|\{%.*?%\}", re.DOTALL)
-#: Rows times characters that are looked at together.
-_MOST_CELLS = 4_000_000
 _QUOTED = re.compile(r"\"[^\"]*\"|'[^']*'")
 
 
@@ -57,14 +58,19 @@ class CampaignSavings:
 
 @dataclass(frozen=True)
 class PricedRows:
-    """Rows that will be sent: their cells, and what pricing needs to know; all of one length."""
+    """The rows of a chunk that will be sent (``going``: their positions), and what pricing needs to know of them.
+
+    ``cells`` (by heading), ``texts`` and their ``unusual`` characters are the whole chunk's.
+    """
 
     cells: Mapping[str, pa.Array]
+    texts: pa.Array
+    unusual: Unusual
+    going: npt.NDArray[np.intp]
     rows: Numbers
     destinations: Destinations
-    texts: pa.Array
     parts: Numbers
-    ucs2: npt.NDArray[np.bool_]
+    ucs2: Flags
 
 
 class CostlyCharacters:
@@ -80,13 +86,13 @@ class CostlyCharacters:
     def add(self, rows: PricedRows, pricer: Pricer) -> None:
         """Count the rows in; to be called just before ``pricer`` prices them."""
         where = np.flatnonzero(rows.ucs2)
-        taken = pa.array(where)
-        texts = pc.fill_null(rows.texts, "").take(taken)
-        unusual = unusual_characters(texts, signs=True)
+        taken = rows.going[where]
+        texts = pc.fill_null(rows.texts.take(pa.array(taken)), "")
+        found = Outside.of(rows.unusual.at(taken))
         saved = np.zeros(len(rows.parts), dtype=np.int64)
-        saved[where] = self._characters.add_column(texts, rows.parts[where], unusual)
-        cells = {heading: composed(rows.cells[heading].take(taken)) for heading in self._headings}
-        hits = self._blame(_outside(unusual), cells)
+        saved[where] = self._characters.add_column(texts, rows.parts[where], found)
+        cells = {heading: rows.cells[heading].take(pa.array(taken)) for heading in self._headings}
+        hits = self._blame(found, cells)
         self._total.price(rows, saved, len(where), pricer)
         for source, known in self._sources.items():
             mine = where[hits[source]] if source in hits else where[:0]
@@ -107,83 +113,40 @@ class CostlyCharacters:
             template,
         )
 
-    def _blame(self, found: _Found, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+    def _blame(self, found: Outside, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
         """By source the rows it brought characters into; None is the template.  Counts the characters."""
-        hits = {source: np.zeros(found.rows, np.bool_) for source in (None, *cells)}
+        hits = {source: np.zeros(found.texts, np.bool_) for source in (None, *cells)}
         for part in found.pieces():
             for source, brought in self._blamed(part, cells).items():
-                hits[source][part.first : part.last] |= brought.any(axis=1)
-                self._count(source, found.codes, brought.sum(axis=0).tolist())
+                hits[source][part.first : part.last] |= np.logical_or.reduce(brought, axis=0)
+                self._count(source, found.codes, [int(np.count_nonzero(line)) for line in brought])
         return {source: rows for source, rows in hits.items() if rows.any()}
 
-    def _blamed(self, part: _Piece, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+    def _blamed(self, part: Piece, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
         """By source its share of the characters of these rows."""
         if self._own is None:
             return dict.fromkeys(cells, part.there)
         own = np.isin(part.codes, [ord(character) for character in self._own])
-        blamed: dict[str | None, Flags] = {None: part.there & own}
-        here = {heading: cell.slice(part.first, part.last - part.first) for heading, cell in cells.items()}
+        blamed: dict[str | None, Flags] = {None: part.there & own[:, None]}
+        rows = part.last - part.first
+        here = {
+            heading: Distinct.of(cell.slice(part.first, rows)).mapped(composed)
+            for heading, cell in cells.items()
+        }
         blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
-        nobodys = part.there & ~np.logical_or.reduce(list(blamed.values()))
-        for row in np.flatnonzero(nobodys.any(axis=1)).tolist():
+        nobodys = part.there & ~reduce(np.logical_or, blamed.values())
+        for row in np.flatnonzero(np.logical_or.reduce(nobodys, axis=0)).tolist():
             # a filter changed it: à is in GSM-7, and À, which upper makes of it, is not
-            rest = {chr(code) for code in part.codes[nobodys[row]].tolist()}
-            written = ((heading, cell[row].as_py()) for heading, cell in here.items())
+            rest = {chr(code) for code in part.codes[nobodys[:, row]].tolist()}
+            written = ((heading, cell.column[row].as_py()) for heading, cell in here.items())
             source = next((h for h, cell in written if rest & {*cell.upper(), *cell.lower()}), None)
-            blamed[source][row] |= nobodys[row]
+            blamed[source][:, row] |= nobodys[:, row]
         return blamed
 
     def _count(self, source: str | None, codes: Numbers, rows: list[int]) -> None:
         if any(rows):
             known = self._sources.setdefault(source, _Source()).saved.characters
             known.update({chr(code): n for code, n in zip(codes.tolist(), rows, strict=True) if n})
-
-
-@dataclass(frozen=True)
-class _Piece:
-    """Rows ``first`` to ``last``: which of the characters ``codes`` are ``there``, a line for each row."""
-
-    first: int
-    last: int
-    codes: Numbers
-    there: Flags
-
-    def among(self, texts: pa.Array) -> Flags:
-        """The same for other texts of these rows."""
-        return _matrix(unusual_characters(texts, signs=True), self.codes)
-
-
-@dataclass(frozen=True)
-class _Found:
-    """The characters outside GSM-7 of some ``rows``: all that there are, and the texts' unusual characters."""
-
-    codes: Numbers
-    unusual: Unusual
-
-    @property
-    def rows(self) -> int:
-        return len(self.unusual.lengths)
-
-    def pieces(self) -> Iterator[_Piece]:
-        """All rows, so many at a time that a table of rows and characters stays small."""
-        step = max(1, _MOST_CELLS // max(1, len(self.codes)))
-        for first in range(0, self.rows, step):
-            last = min(first + step, self.rows)
-            yield _Piece(first, last, self.codes, _matrix(self.unusual.of_texts(first, last), self.codes))
-
-
-def _outside(unusual: Unusual) -> _Found:
-    return _Found(np.unique(unusual.codes[kinds_of(unusual.codes) == OUTSIDE]), unusual)
-
-
-def _matrix(unusual: Unusual, codes: Numbers) -> Flags:
-    """Which of ``codes`` (ascending) stand in which text."""
-    there = np.zeros((len(unusual.lengths), len(codes)), np.bool_)
-    if len(codes):
-        place = np.minimum(np.searchsorted(codes, unusual.codes), len(codes) - 1)
-        known = codes[place] == unusual.codes
-        there[unusual.rows[known], place[known]] = True
-    return there
 
 
 def _own_words(source: str) -> str:

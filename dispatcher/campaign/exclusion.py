@@ -40,7 +40,7 @@ class Exclusion:
         self._options = options
         self._history = history
         self._seen = Seen()
-        self._seeds = (secrets.randbits(64), secrets.randbits(64))
+        self._seed = secrets.randbits(64)
 
     def exclude(
         self, verdict: Verdict, recipients: Recipients, texts: pa.Array, timed: Timed | None
@@ -73,8 +73,8 @@ class Exclusion:
 
     def _repeated(self, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:
         """Those of the rows whose text an earlier row of the file sends to the same number."""
-        words = fingerprints(recipients.numbers[rows], texts.take(pa.array(rows)), self._seeds)
-        return rows[self._seen.before(words)]
+        words = fingerprints(recipients.numbers, texts, self._seed)
+        return rows[self._seen.before(words[rows])]
 
     def _reminded_twice(self, timed: Timed, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:
         twins = [

@@ -136,16 +136,18 @@ class Planner:
 
         ready = verdict.open()
         route = routes(phones.country, self.options.route)
-        going = pa.array(ready)
         if self.options.gsm7:
+            going = pa.array(ready)
             before = readings.texts.texts.filter(going)
             self.summary.add_substitutions(chunk.rows[ready], before, text.filter(going))
         cost = self._price(
             PricedRows(
-                cells={h: cells_of(cells[h]).filter(going) for h in self._reader.text_headings},
+                cells={h: cells_of(cells[h]) for h in self._reader.text_headings},
+                texts=text,
+                unusual=readings.unusual,
+                going=np.flatnonzero(ready),
                 rows=chunk.rows[ready],
                 destinations=Destinations.of(route.at(ready), phones.country.at(ready)),
-                texts=text.filter(going),
                 parts=measured.parts[ready].astype(np.int64),
                 ucs2=measured.encoding.equals(Encoding.UCS2)[ready],
             )

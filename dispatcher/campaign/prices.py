@@ -116,11 +116,10 @@ class Destinations:
     @classmethod
     def of(cls, routes: Coded, countries: Coded) -> Destinations:
         """From a column of routes and one of countries; a missing one is the empty name."""
-        width = len(countries.names)
-        pairs, codes = np.unique(routes.codes * width + countries.codes, return_inverse=True)
-        places = (divmod(pair, width) for pair in pairs.tolist())
-        names = ((routes.names[route], countries.names[country]) for route, country in places)
-        return cls(codes, tuple((str(route or ""), str(country or "")) for route, country in names))
+        pairs = routes.paired(countries)
+        return cls(
+            pairs.codes, tuple((str(route or ""), str(country or "")) for route, country in pairs.names)
+        )
 
     @property
     def world(self) -> np.ndarray[Any, np.dtype[np.bool_]]:

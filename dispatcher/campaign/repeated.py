@@ -1,7 +1,7 @@
 """The same text to the same recipient: recognised within a file, and by the ledger whatever the file is called.
 
 The ledger knows a message by its *guard key*, which is kept for years and so must always be the same.  Within a file a
-*fingerprint* serves as well: as long, a tenth of the work, and of no use later, since every plan has other seeds.
+*fingerprint* serves as well: a fifth of the work, and of no use later, since every plan has another seed.
 """
 
 from __future__ import annotations
@@ -26,8 +26,8 @@ Words = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.intp]
 Flags = npt.NDArray[np.bool_]
 
-# Odd numbers whose bits look random (from SplitMix64), one for each half of a fingerprint.
-_FACTORS = (np.uint64(0x9E3779B97F4A7C15), np.uint64(0xBF58476D1CE4E5B9))
+# An odd number whose bits look random (from SplitMix64).
+_FACTOR = np.uint64(0x9E3779B97F4A7C15)
 _SHIFT = np.uint64(29)
 
 
@@ -83,28 +83,31 @@ class GuardKeys:
         yield from self._keys[rows].tolist()
 
 
-def fingerprints(numbers: npt.NDArray[np.int64], texts: pa.Array, seeds: Sequence[int]) -> Words:
-    """Two words for each row, by which the same text (no nulls) to the same number is recognised.
+def fingerprints(numbers: npt.NDArray[np.int64], texts: pa.Array, seed: int) -> Words:
+    """Two words for each row, by which the same text to the same number is recognised; a null is an empty text.
 
-    ``seeds``: two numbers of 64 bits that nobody can foresee.  Rows that differ have the same words with a chance of
-    1 in 2 to the power of 128, like guard keys.
+    The second word is the number itself.  The first is made of both, and differs for two texts but for a chance of
+    1 in 2 to the power of 64; ``seed`` is a number of 64 bits that nobody can foresee.
     """
     data, ends = text_bytes(texts)
-    start, length = ends[:-1], np.diff(ends)
-    words = np.empty((len(numbers), 2), np.uint64)
-    for half, (seed, factor) in enumerate(zip(seeds, _FACTORS, strict=True)):
-        begun = _mixed(numbers.view(np.uint64) ^ np.uint64(seed), factor)
-        words[:, half] = _mixed(begun ^ length.view(np.uint64), factor)
     padded = np.concatenate([data, np.zeros(_WORD, np.uint8)])
-    # a word begins at every byte
-    windows: Words = np.ndarray(len(data) + 1, np.dtype("<u8"), padded, strides=(1,))
-    rows = np.arange(len(numbers))
-    for place in range(0, int(length.max(initial=0)), _WORD):
-        rows = rows[length[rows] > place]
-        word = windows[start[rows] + place] & _inside(length[rows] - place)
-        for half, factor in enumerate(_FACTORS):
-            words[rows, half] = _mixed(words[rows, half] ^ word, factor)
-    return words
+    words: Words = np.ndarray(
+        len(data) + 1, np.dtype("<u8"), padded, strides=(1,)
+    )  # one begins at every byte
+    count = -(-np.diff(ends) // _WORD)
+    order = np.argsort(-count, kind="stable")  # the longest first: so rows with words left are the first ones
+    start, left, count = ends[:-1][order], np.diff(ends)[order], count[order]
+    mixed = _mixed(numbers[order].view(np.uint64) ^ np.uint64(seed))
+    mixed = _mixed(mixed ^ left.view(np.uint64))
+    for place in range(int(count.max(initial=0))):
+        going, longer = np.searchsorted(-count, [-place, -place - 1]).tolist()
+        word = words[start[:going] + place * _WORD]
+        word[longer:] &= _inside(left[longer:going] - place * _WORD)  # their last one
+        mixed[:going] = _mixed(mixed[:going] ^ word)
+    pairs = np.empty((len(order), 2), np.uint64)
+    pairs[order, 0] = mixed
+    pairs[:, 1] = numbers
+    return pairs
 
 
 def pairs_of(keys: Sequence[bytes]) -> Words:
@@ -112,15 +115,15 @@ def pairs_of(keys: Sequence[bytes]) -> Words:
     return np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
 
 
-def _mixed(words: Words, factor: np.uint64) -> Words:
-    words = words * factor
-    return words ^ (words >> _SHIFT)
+def _mixed(words: Words) -> Words:
+    words = words * _FACTOR
+    words ^= words >> _SHIFT
+    return words
 
 
 def _inside(left: npt.NDArray[np.int64]) -> Words:
-    """The bits of a word that are of a text with so many bytes left."""
-    bits = np.uint64(8) * (_WORD - np.minimum(left, _WORD)).astype(np.uint64)
-    return np.uint64(0xFFFFFFFFFFFFFFFF) >> bits
+    """The bits of a word that are of a text with so few bytes left."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> (8 * (_WORD - left)).astype(np.uint64)
 
 
 class Seen:
@@ -139,7 +142,7 @@ class Seen:
         self._keep(firsts[~known], seconds[~known])
         later = known[which] | (where[which] != np.arange(len(pairs)))
         same = seconds[which] == second
-        # Two pairs that begin alike are not to be expected in a lifetime; they are told apart all the same.
+        # Two pairs that begin alike are hardly to be expected; they are told apart all the same.
         for row in np.flatnonzero(later & ~same).tolist():
             pair = (int(pairs[row, 0]), int(pairs[row, 1]))
             same[row] = pair in self._alike

@@ -10,12 +10,14 @@ from dataclasses import dataclass
 
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
 
+from dispatcher.campaign.characters import Unusual, unusual_characters
 from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import Columns
 from dispatcher.campaign.phones import PhoneColumn, read_phones
 from dispatcher.campaign.plan_model import PlanOptions
-from dispatcher.campaign.segments import SegmentColumn, measure_column
+from dispatcher.campaign.segments import SegmentColumn, measure_texts
 from dispatcher.campaign.senders import read_senders
 from dispatcher.campaign.sheet import SheetChunk
 from dispatcher.campaign.substitution import to_gsm7_column
@@ -24,12 +26,15 @@ from dispatcher.campaign.template import Template, TextColumn, literal
 
 @dataclass(frozen=True)
 class RowReadings:
-    """The rows of ``chunk`` as read; ``text`` is what would be sent, ``texts`` what it was before substitutions."""
+    """The rows of ``chunk`` as read; ``text`` is what would be sent, ``texts`` what it was before substitutions,
+    ``unusual`` the characters of ``text`` that are not plain.
+    """
 
     chunk: SheetChunk
     phones: PhoneColumn
     texts: TextColumn
     text: pa.Array
+    unusual: Unusual
     measured: SegmentColumn
     senders: Coded
     sender_reasons: Coded
@@ -52,7 +57,10 @@ class RowReader:
         sender = self.columns.sender
         sender_cells = chunk.cells[sender.heading] if sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
-        return RowReadings(chunk, phones, texts, text, measure_column(text), senders, sender_reasons)
+        filled = pc.fill_null(text, "")
+        unusual = unusual_characters(filled, signs=True)
+        measured = measure_texts(filled, unusual)
+        return RowReadings(chunk, phones, texts, text, unusual, measured, senders, sender_reasons)
 
     @property
     def text_headings(self) -> Sequence[str]:

@@ -32,6 +32,7 @@ from dispatcher.campaign.alphabet import (
 from dispatcher.campaign.characters import (
     Flags,
     Numbers,
+    Unusual,
     arrow_texts,
     may_not_be_composed,
     unusual_characters,
@@ -108,14 +109,18 @@ def measure_column(texts: pd.Series[Any] | np.ndarray[Any, Any] | pa.Array) -> S
     if column is None:  # what Arrow cannot hold is walked
         return _segment_column([_measured(text) for text in list(texts)])
     column = pc.fill_null(column, "")
-    unusual = unusual_characters(column, signs=True)
+    return measure_texts(column, unusual_characters(column, signs=True))
+
+
+def measure_texts(texts: pa.Array, unusual: Unusual) -> SegmentColumn:
+    """:func:`measure_column` of Arrow texts without nulls, whose unusual characters (with signs) are known."""
     kinds = kinds_of(unusual.codes)
     ucs2 = unusual.rows_with(kinds == OUTSIDE)
     doubles = np.where(ucs2, unusual.count(unusual.codes > 0xFFFF), unusual.count(kinds == DOUBLE))
     units = unusual.lengths + doubles
     parts = parts_of_units(units, doubles, ucs2)
     for row in np.flatnonzero((parts == UNKNOWN_PARTS) | may_not_be_composed(unusual)).tolist():
-        ucs2[row], units[row], parts[row] = _measured(column[row].as_py())
+        ucs2[row], units[row], parts[row] = _measured(texts[row].as_py())
     encoding = Coded(ucs2.astype(np.intp), _ENCODINGS)
     return SegmentColumn(encoding, units.astype(np.int32), parts.astype(np.int32))
 

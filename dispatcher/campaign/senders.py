@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import re
 
-import numpy as np
 import pandas as pd
 
 from dispatcher.campaign.coded import Coded
@@ -43,13 +42,8 @@ def read_senders(column: pd.Series | None, default: str | None, countries: Coded
     fallback = _name(default)
     cells = Coded.same(None, len(countries)) if column is None else Coded.of(column.to_numpy(dtype=object))
     senders = cells.mapped(lambda cell: _name(cell) or fallback)
-    # each sender once with each country
-    pairs, which = np.unique(senders.codes * len(countries.names) + countries.codes, return_inverse=True)
-    places = (divmod(pair, len(countries.names)) for pair in pairs.tolist())
-    found = [
-        sender_problem(senders.names[sender], countries.names[country] or "") for sender, country in places
-    ]
-    return senders, Coded.renamed(which, found)
+    pairs = senders.paired(countries)
+    return senders, pairs.mapped(lambda pair: sender_problem(pair[0], pair[1] or ""))
 
 
 def _name(cell: object) -> str | None:

@@ -18,10 +18,8 @@ import pyarrow as pa
 
 from dispatcher.campaign.alphabet import DOUBLE, OFFENDING, OUTSIDE, kinds_of
 from dispatcher.campaign.characters import Flags, Numbers, Unusual, text_bytes
+from dispatcher.campaign.outside import Outside
 from dispatcher.campaign.segments import UNKNOWN_PARTS, count_parts, measure, parts_of_units
-
-#: More than there are code points.
-_CODES = 1 << 21
 
 #: (characters, what stands for each of them)
 _GROUPS: tuple[tuple[str, str], ...] = (
@@ -107,17 +105,20 @@ def parts_saved(texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
     rows, size = unusual.rows[outside], len(texts)
 
     def in_each(of_code: list[int]) -> Numbers:
-        weights = np.array(of_code, np.float64)[which]
-        return np.bincount(rows, weights, size).astype(np.int64)
+        if not any(of_code):
+            return np.zeros(size, np.int64)
+        return np.bincount(rows, np.array(of_code, np.float64)[which], size).astype(np.int64)
 
-    septets = [found.units for found in measured]
-    twice = [found.units - len(text or "") for found, text in zip(measured, plain, strict=True)]
-    doubles = unusual.count(kinds == DOUBLE) + in_each(twice)
-    units = unusual.lengths - unusual.count(outside) + unusual.count(kinds == DOUBLE) + in_each(septets)
+    twice = in_each([found.units - len(text or "") for found, text in zip(measured, plain, strict=True)])
+    doubles = unusual.count(kinds == DOUBLE)
+    units = unusual.lengths + doubles + in_each([found.units - 1 for found in measured])
+    doubles += twice
     after = parts_of_units(units, doubles, np.zeros(size, np.bool_))
     hopeless = in_each([text is None for text in plain]) > 0
     saved = np.where(hopeless, 0, np.maximum(parts - after, 0))
-    vanishing = (in_each([bool((text or "").strip()) for text in plain]) == 0) & ~_stay_visible(texts)
+    vanishing = ~_stay_visible(texts)
+    if vanishing.any():
+        vanishing &= in_each([bool((text or "").strip()) for text in plain]) == 0
     for row in np.flatnonzero(~hopeless & (vanishing | (after == UNKNOWN_PARTS))).tolist():
         saved[row] = _saved_on(texts[row].as_py(), int(parts[row]))
     return saved
@@ -173,23 +174,22 @@ class Savings:
             self._of(character).rows += 1
             self._of(character).parts += saved
 
-    def add_column(self, texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
+    def add_column(self, texts: pa.Array, parts: Numbers, outside: Outside) -> Numbers:
         """:meth:`add` for every one of ``texts`` (NFC), none of them in GSM-7; gives the parts saved on each.
 
-        ``unusual`` are their characters that take two septets or are outside GSM-7.
+        ``outside`` are their characters.
         """
-        outside = kinds_of(unusual.codes) == OUTSIDE
-        saved = parts_saved(texts, parts, unusual)
+        saved = parts_saved(texts, parts, outside.unusual)
         self.rows += int(np.count_nonzero(saved))
         self.parts += int(saved.sum())
         self.ucs2_rows += len(texts)
         self.ucs2_parts += int(parts.sum())
-        places = np.unique(unusual.rows[outside] * _CODES + unusual.codes[outside])
-        codes, which, rows = np.unique(places % _CODES, return_inverse=True, return_counts=True)
-        of_code = np.bincount(which, saved[places // _CODES], len(codes)).astype(np.int64)
-        for code, count, less in zip(codes.tolist(), rows.tolist(), of_code.tolist(), strict=True):
-            self._of(chr(code)).rows += count
-            self._of(chr(code)).parts += less
+        for piece in outside.pieces():
+            here = saved[piece.first : piece.last]
+            for code, there in zip(piece.codes.tolist(), piece.there, strict=True):
+                if there.any():
+                    self._of(chr(code)).rows += int(np.count_nonzero(there))
+                    self._of(chr(code)).parts += int(here[there].sum())
         return saved
 
     def _of(self, character: str) -> CharacterSavings:

@@ -124,15 +124,18 @@ class PlanSummary:
 
     def _add_repairs(self, chunk: PlanChunk) -> None:
         seen = chunk.recipient.known() & ~chunk.status.equals(PlanStatus.HIDDEN)
+        times = np.bincount(chunk.repairs[seen])  # by repairs that were done together
         for repair in Repair:
-            hit = np.flatnonzero(((chunk.repairs & repair.value) != 0) & seen)
-            if not len(hit):
+            having = (np.arange(len(times)) & repair.value) != 0
+            if not times[having].any():
                 continue
-            self.repairs[repair] += len(hit)
+            self.repairs[repair] += int(times[having].sum())
             examples = self.repair_examples.setdefault(repair, [])
-            for i in hit[: max(0, _EXAMPLES - len(examples))].tolist():
-                after = chunk.recipient[i] or ""
-                examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), after))
+            if len(examples) < _EXAMPLES:
+                hit = np.flatnonzero(((chunk.repairs & repair.value) != 0) & seen)
+                for i in hit[: _EXAMPLES - len(examples)].tolist():
+                    after = chunk.recipient[i] or ""
+                    examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), after))
 
     def _add_examples(self, cells: pd.DataFrame) -> None:
         for heading in cells.columns:

@@ -59,32 +59,37 @@ class PlainCells:
 
 @dataclass(frozen=True)
 class _Signs:
-    """All characters that are no digits, in order: the cell of each, its byte and the two after it, and how many
-    digits of its cell stand before it."""
+    """All characters that are no digits, in order: its cell and its byte, how many digits of the cell stand before it,
+    and where it stands in the ``text`` of all cells."""
 
     cells: int
     cell: Integers
     byte: NDArray[np.uint8]
-    following: NDArray[np.uint8]
     before: Integers
+    place: Integers
+    text: NDArray[np.uint8]
 
-    def that_are(self, character: str) -> _Signs:
-        return self.chosen(self.byte == ord(character))
+    def are(self, character: str) -> Flags:
+        flags: Flags = self.byte == ord(character)
+        return flags
 
-    def chosen(self, which: Flags) -> _Signs:
-        return _Signs(
-            self.cells, self.cell[which], self.byte[which], self.following[:, which], self.before[which]
-        )
+    def following(self, distance: int) -> NDArray[np.uint8]:
+        """The byte so far behind each; past the end of its cell it is another cell's, past all of them a digit."""
+        text = np.concatenate([self.text, np.full(distance, _ZERO)])
+        return text[self.place + distance]
 
-    def in_cells(self) -> Flags:
-        """The cells that have one of these signs."""
+    def cells_with(self, chosen: Flags) -> Flags:
+        """The cells that have one of the ``chosen`` signs."""
         found = np.zeros(self.cells, dtype=np.bool_)
-        found[self.cell] = True
+        found[self.cell[chosen]] = True
         return found
 
-    def number_in_cells(self) -> Integers:
-        """How many of these signs each cell has."""
-        return np.bincount(self.cell, minlength=self.cells)
+    def cells_with_two(self, chosen: Flags) -> Flags:
+        """The cells that have several of them."""
+        cells = self.cell[chosen]
+        found = np.zeros(self.cells, dtype=np.bool_)
+        found[cells[1:][cells[1:] == cells[:-1]]] = True
+        return found
 
 
 def read_plain_cells(cells: pa.LargeStringArray) -> PlainCells:
@@ -103,20 +108,20 @@ def read_plain_cells(cells: pa.LargeStringArray) -> PlainCells:
     begin = first[:-1]
     double_zero = (written >= 2) & (all_digits[begin] == _ZERO) & (all_digits[begin + 1] == _ZERO)
     count = written - 2 * double_zero
-    slash, slashed_otherwise = _slash(signs.that_are("/"), double_zero)
+    slash, slashed_otherwise = _slash(signs, double_zero)
     odd = _odd(signs, written) | (np.diff(starts) > _LONGEST_CELL) | slashed_otherwise
     odd |= (written < _SHORTEST) | (written > _MOST_WRITTEN) | (count > MOST_DIGITS)
     if cells.null_count:
         odd |= np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
-    pluses = signs.that_are("+")
+    pluses = signs.are("+")
     return PlainCells(
         plain=~odd,
         digits=_matrix(all_digits, begin + 2 * double_zero, np.where(odd, 0, count)),
         value=_values(all_digits, first, ~odd),
         count=count,
-        plus=pluses.in_cells() | double_zero,
+        plus=signs.cells_with(pluses) | double_zero,
         double_zero=double_zero,
-        separators=signs.chosen(signs.byte != ord("+")).in_cells(),
+        separators=signs.cells_with(~pluses),
         slash=slash,
     )
 
@@ -135,12 +140,9 @@ def _signs(
     text: NDArray[np.uint8], starts: Integers, is_digit: Flags, seen: NDArray[np.int32], first: Integers
 ) -> _Signs:
     cells = len(starts) - 1
-    places = np.flatnonzero(~is_digit)
+    place = np.flatnonzero(~is_digit)
     cell = np.repeat(np.arange(cells), np.diff(starts) - np.diff(first))
-    # the two after it may be of the next cell, which only makes more cells odd
-    longer = np.concatenate([text, np.zeros(2, dtype=np.uint8)])
-    following = np.stack([longer[places + 1], longer[places + 2]])
-    return _Signs(cells, cell, text[places], following, seen[places] - first[cell])
+    return _Signs(cells, cell, text[place], seen[place] - first[cell], place, text)
 
 
 def _matrix(all_digits: NDArray[np.uint8], begin: Integers, count: Integers) -> NDArray[np.uint8]:
@@ -165,30 +167,32 @@ def _values(all_digits: NDArray[np.uint8], first: Integers, plain: Flags) -> Int
 def _odd(signs: _Signs, written: Integers) -> Flags:
     """Cells with signs that are not plain, or that could make them a date, a decimal, a negative number, a ``(0)``
     or two numbers.  ``written``: how many digits a cell has."""
-    pluses, points, dashes = signs.that_are("+"), signs.that_are("."), signs.that_are("-")
-    odd = signs.chosen(~_PLAIN_SIGNS[signs.byte]).in_cells()
-    odd |= pluses.chosen(pluses.before > 0).in_cells() | (pluses.number_in_cells() > 1)
+    pluses, points, dashes, brackets = map(signs.are, "+.-(")
+    odd = ~_PLAIN_SIGNS[signs.byte]
+    odd |= pluses & (signs.before > 0)
+    odd |= dashes & (signs.before == 0)
+    odd |= brackets & ((signs.before > _BEFORE_BRACKET) | _open_trunk(signs))
 
-    late = points.before >= _BEFORE_POINT
-    odd |= (
-        points.chosen(late).in_cells() & ~points.chosen(~late).in_cells()
-    )  # no decimal has an earlier point
-    odd |= dashes.chosen(dashes.before == 0).in_cells()
-    dated = points.in_cells() | dashes.in_cells() | signs.that_are("/").in_cells()
-    odd |= dated & (written <= _DATE_DIGITS)
-
-    brackets = signs.that_are("(")
-    odd |= brackets.chosen(brackets.before > _BEFORE_BRACKET).in_cells()
-    second, third = brackets.following
-    trunk = (second == ord(" ")) | ((second == _ZERO) & ((third == ord(" ")) | (third == ord(")"))))
-    return odd | brackets.chosen(trunk).in_cells()  # "(0)", "(0 )", "( 0)"
+    late = points & (signs.before >= _BEFORE_POINT)
+    decimal = signs.cells_with(late) & ~signs.cells_with(points & ~late)  # no decimal has an earlier point
+    dated = signs.cells_with(points | dashes | signs.are("/")) & (written <= _DATE_DIGITS)
+    return signs.cells_with(odd) | signs.cells_with_two(pluses) | decimal | dated
 
 
-def _slash(slashes: _Signs, double_zero: Flags) -> tuple[Integers, Flags]:
+def _open_trunk(signs: _Signs) -> Flags:
+    """Which signs may open a ``(0)``, ``(0 )`` or ``( 0)``, if they are brackets."""
+    first, second = signs.following(1), signs.following(2)
+    closed = (second == ord(" ")) | (second == ord(")"))
+    trunk: Flags = (first == ord(" ")) | ((first == _ZERO) & closed)
+    return trunk
+
+
+def _slash(signs: _Signs, double_zero: Flags) -> tuple[Integers, Flags]:
     """The digits before the slash that follows a few of them, and the cells with more than that."""
-    inside = slashes.chosen(slashes.before > 0)
-    before = inside.before - 2 * double_zero[inside.cell]
-    odd = inside.chosen((before <= 0) | (before > _BEFORE_SLASH)).in_cells()
-    slash = np.zeros(slashes.cells, dtype=np.int64)
-    slash[inside.cell] = before
-    return slash, odd | (inside.number_in_cells() > 1)
+    inside = signs.are("/") & (signs.before > 0)
+    cell = signs.cell[inside]
+    before = signs.before[inside] - 2 * double_zero[cell]
+    slash, odd = np.zeros(signs.cells, dtype=np.int64), signs.cells_with_two(inside)
+    slash[cell] = before
+    odd[cell[(before <= 0) | (before > _BEFORE_SLASH)]] = True
+    return slash, odd

@@ -5,7 +5,7 @@ Columns are Arrow text without nulls.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -64,9 +64,17 @@ def tidy_column(texts: pa.Array, odd: Flags) -> pa.Array:
     return pc.replace_with_mask(trimmed, mask, pa.array(changed, texts.type))
 
 
-def rows_with_placeholder(texts: pa.Array) -> Rows:
-    """The texts in which :func:`placeholder` finds one."""
-    return rows_with_any(texts, PLACEHOLDER_SIGNS, lambda text: placeholder(text) is not None)
+def rows_with_placeholder(texts: pa.Array, made_of: Sequence[pa.Array] | None = None) -> Rows:
+    """The texts in which :func:`placeholder` finds one.
+
+    ``made_of``: the texts that these were joined of, where they were.  A sign may stand across a joint, but never
+    without its bytes, so it is looked for only if they are there.
+    """
+    signs: tuple[str, ...] = PLACEHOLDER_SIGNS
+    if made_of is not None:
+        data = b"".join(text_bytes(part)[0].tobytes() for part in made_of)
+        signs = tuple(sign for sign in signs if _are_in(data, sign.encode()))
+    return rows_with_any(texts, signs, lambda text: placeholder(text) is not None)
 
 
 def rows_with_nothing_word(texts: pa.Array) -> Rows:
@@ -76,6 +84,8 @@ def rows_with_nothing_word(texts: pa.Array) -> Rows:
 
 def rows_with_any(texts: pa.Array, signs: tuple[str, ...], found: Callable[[str], bool]) -> Rows:
     """The texts that hold one of ``signs`` and of which ``found`` is true."""
+    if not signs:
+        return np.zeros(0, np.intp)
     joined = text_bytes(texts)[0].tobytes()
     there = [sign for sign in signs if _stands_in(joined, sign.encode())]
     if not there:
@@ -95,7 +105,12 @@ def holds(texts: pa.Array, sign: str) -> bool:
 
 def _stands_in(data: bytes, sign: bytes) -> bool:
     # a single byte is looked for twenty times as fast as two, and is found at once where it is common
-    return all(bytes([byte]) in data for byte in sign) and sign in data
+    return _are_in(data, sign) and sign in data
+
+
+def _are_in(data: bytes, sign: bytes) -> bool:
+    """Whether each byte of the sign is in ``data``."""
+    return all(bytes([byte]) in data for byte in sign)
 
 
 def flags(array: Any) -> Flags:

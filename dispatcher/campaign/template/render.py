@@ -15,6 +15,7 @@ from jinja2 import TemplateError, TemplateSyntaxError
 
 from dispatcher.campaign.characters import text_bytes
 from dispatcher.campaign.coded import Coded
+from dispatcher.campaign.distinct import Distinct
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.template.columns import (
     Rows,
@@ -28,6 +29,7 @@ from dispatcher.campaign.template.columns import (
 )
 from dispatcher.campaign.template.filters import MAX_CHARACTERS, TextOverflow
 from dispatcher.campaign.template.headings import Headings
+from dispatcher.campaign.template.joining import Joined, Joining
 from dispatcher.campaign.template.language import Field, Program, parse
 from dispatcher.campaign.template.leftovers import (
     FOREIGN_SIGNS,
@@ -43,8 +45,6 @@ from dispatcher.errors import UsageError
 _MAX_CELL = 32_767
 #: Rows of one chunk that may run out of their budget before the whole template is refused.
 _MAX_EXHAUSTED = 100
-#: A template of many long fields is joined row by row, where its length is watched.
-_MAX_JOINED = 50_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,22 +102,22 @@ class Template:
         self.fields = tuple(headings[position] for position in program.positions)
         self._names = [program.names[position] for position in program.positions]
         self._blanks = [Blank(heading) for heading in self.fields]
-        self._positions = {position: index for index, position in enumerate(program.positions)}
         self._budget = program.budget
-        self._pieces = program.pieces if _all_encodable(program.pieces or []) else None
+        self._joining: Joining | None = None
+        if program.pieces is not None and _all_encodable(program.pieces):
+            places = {position: index for index, position in enumerate(program.positions)}
+            self._joining = Joining(program.pieces, places)
         self._compiled = compiled
 
     def render(self, cells: pd.DataFrame) -> TextColumn:
         """The texts of all rows of ``cells``; equal to :meth:`render_row` of each."""
-        values = [clean_column(cells_of(cells[heading])) for heading in self.fields]
-        joined = None if self._pieces is None else self._join(self._pieces, values, len(cells))
-        if self._pieces is None or joined is None:
-            joined, odd = pa.nulls(len(cells), pa.string()), np.arange(len(cells))
-        else:
-            odd = self._odd(self._pieces, values, joined)
-        taken = (column.take(pa.array(odd)).to_pylist() for column in values)
-        rows = zip(*taken, strict=True) if values else ([] for _ in odd)
-        return _column(joined, odd, list(self._run_all(rows)))
+        values = [Distinct.of(cells_of(cells[heading])).mapped(clean_column) for heading in self.fields]
+        joined = None if self._joining is None else self._joining.join(values, len(cells))
+        if joined is None:
+            joined = Joined(pa.nulls(len(cells), pa.string()), np.arange(len(cells)))
+        taken = (value.column.take(pa.array(joined.odd)).to_pylist() for value in values)
+        rows = zip(*taken, strict=True) if values else ([] for _ in joined.odd)
+        return _column(joined.texts, joined.odd, list(self._run_all(rows)))
 
     def render_row(self, values: Mapping[str, str]) -> Rendered:
         """The rule for one row; ``values`` by heading."""
@@ -177,45 +177,6 @@ class Template:
             if length > MAX_CHARACTERS:
                 raise TextOverflow
         return "".join(chunks)
-
-    def _join(self, pieces: list[str | Field], values: list[pa.Array], rows: int) -> pa.Array | None:
-        """The texts by joining columns; None when cells are so long that each row has to be watched."""
-        columns = [self._piece(piece, values) for piece in pieces]
-        longest = (len(c) if isinstance(c, str) else pc.max(pc.utf8_length(c)).as_py() or 0 for c in columns)
-        if sum(longest) > _MAX_JOINED:
-            return None
-        odd = np.zeros(rows, np.bool_)
-        for column in values:
-            odd |= needs_tidying(column)
-        if any(isinstance(c, str) and needs_tidying(pa.array([c]))[0] for c in columns):
-            odd[:] = True
-        if all(isinstance(c, str) for c in columns):
-            return pa.repeat(tidy("".join(map(str, columns))), rows)
-        # 64-bit offsets: a chunk of long cells has more bytes than 32 can count
-        filled = [
-            pa.scalar(c, pa.large_string()) if isinstance(c, str) else c.cast(pa.large_string())
-            for c in columns
-        ]
-        return tidy_column(pc.binary_join_element_wise(*filled, pa.scalar("", pa.large_string())), odd)
-
-    def _piece(self, piece: str | Field, values: list[pa.Array]) -> str | pa.Array:
-        if isinstance(piece, str):
-            return piece
-        column, default = values[self._positions[piece.position]], piece.default
-        return column if default is None else pc.if_else(pc.equal(column, ""), default, column)
-
-    def _odd(self, pieces: list[str | Field], values: list[pa.Array], texts: pa.Array) -> Rows:
-        """The rows whose joined text may not be what :meth:`_run` gives; all others are plain and clean."""
-        length = np.diff(text_bytes(texts)[1])
-        # Half, since blanks around the text count while it is made but are gone from it now.
-        odd = (length == 0) | (length > MAX_CHARACTERS // 2)
-        for piece in pieces:
-            if isinstance(piece, Field) and piece.default is None:
-                odd |= np.diff(text_bytes(values[self._positions[piece.position]])[1]) == 0
-        for column in values:
-            odd[rows_with_nothing_word(column)] = True
-        odd[rows_with_placeholder(texts)] = True
-        return np.flatnonzero(odd)
 
 
 def _all_encodable(pieces: Sequence[str | Field]) -> bool:

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from dispatcher.campaign.phones import Recipients
 from dispatcher.campaign.repeated import GuardKeys, Seen, fingerprints, guard_key, guard_keys, pairs_of
 
-SEEDS = (0x1234_5678_9ABC_DEF0, 0xFEDC_BA98_7654_3210)
+SEED = 0x1234_5678_9ABC_DEF0
 NUMBERS = st.sampled_from(["+39312345678", "+39312345679", "+34612345678", "+4474001234567"])
 #: Short ones, some that differ in a NUL, an end or a place beyond the first words only.
 TEXTS = st.one_of(
@@ -29,7 +29,7 @@ def test_fingerprints_find_what_guard_keys_find(messages: list[tuple[str, str]],
         chunk = messages[start : start + size]
         numbers = Recipients.of([number for number, _ in chunk]).numbers
         texts = pa.array(["not of this chunk", *(text for _, text in chunk)], pa.string()).slice(1)
-        found = seen.before(fingerprints(numbers, texts, SEEDS)).tolist()
+        found = seen.before(fingerprints(numbers, texts, SEED)).tolist()
         for (number, text), repeated in zip(chunk, found, strict=True):
             assert repeated == (guard_key(number, text) in known)
             known.add(guard_key(number, text))
@@ -47,9 +47,9 @@ def test_what_was_seen_is_known_even_where_halves_are_alike(chunks: list[list[tu
 
 def test_other_seeds_give_other_fingerprints() -> None:
     numbers, texts = Recipients.of(["+39312345678"]).numbers, pa.array(["Ciao"])
-    one, other = (fingerprints(numbers, texts, seeds) for seeds in (SEEDS, SEEDS[::-1]))
+    one, other = (fingerprints(numbers, texts, seed) for seed in (SEED, SEED + 1))
 
-    assert not (one == other).any()
+    assert one[0, 0] != other[0, 0]
 
 
 def test_sixteen_bytes_are_a_pair() -> None:
