@@ -6,8 +6,8 @@ import os
 import signal
 import sys
 
-from dispatcher.errors import Interrupted
-
+# written out: whatever is imported here is imported before a Ctrl-C is answered in words
+INTERRUPTED = 130
 STREAMS = ("stdin", "stdout", "stderr")
 
 
@@ -19,8 +19,8 @@ def main() -> None:
 
         code = run()
     except KeyboardInterrupt:  # another one, while the first was being told of
-        code = Interrupted.exit_code
-    if code == Interrupted.exit_code:
+        code = INTERRUPTED
+    if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt but the interpreter's end
     raise SystemExit(code)
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from statistics import median
 
 import pytest
 
@@ -11,8 +12,9 @@ from tests.integration.processes import Cli, GatewayOutside, Running, number, on
 from tests.servers.postgres import Postgres
 from tests.servers.valkey import Valkey
 
-RATE = {"DISPATCHER_RATE_PER_MINUTE": "1800"}  # thirty a second
-URGENT = [(number(n), "Urgent.") for n in range(50_000, 50_150)]
+A_SECOND = 15  # requests
+RATE = {"DISPATCHER_RATE_PER_MINUTE": str(60 * A_SECOND)}
+URGENT = [(number(n), "Urgent.") for n in range(50_000, 50_100)]
 
 
 @pytest.fixture
@@ -32,8 +34,10 @@ def beside_a_large_one(cli: Cli, gateway: GatewayOutside) -> Running:
     texts = [message.message for message in gateway.received() if message.accepted]
     first = texts.index("Urgent.")
     last = len(texts) - 1 - texts[::-1].index("Urgent.")
-    among = texts[first + 30 : last]  # within a second the large one knows
-    assert among.count("Large.") <= 0.25 * len(among), (first, last)
+    among = texts[first + A_SECOND : last]  # within a second the large one knows
+    seconds = [among[n : n + A_SECOND] for n in range(0, len(among), A_SECOND)]
+    # in most of them: while a busy machine lets the urgent one stand still, the large one rightly takes what is left
+    assert median(second.count("Large.") / len(second) for second in seconds) <= 0.25, texts[first:last]
     return large
 
 

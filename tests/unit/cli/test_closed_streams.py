@@ -9,6 +9,8 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.errors import Interrupted
+
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="a shell that closes streams")
 TWICE = """
 import dispatcher.cli.app, dispatcher.cli
@@ -30,4 +32,4 @@ def test_closed_streams_lead_nowhere(tmp_path: Path, closed: str) -> None:
 
 def test_a_second_ctrl_c_ends_without_a_traceback() -> None:
     ended = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, timeout=60)
-    assert (ended.returncode, ended.stderr) == (130, b"")
+    assert (ended.returncode, ended.stderr) == (Interrupted.exit_code, b"")
