@@ -23,7 +23,7 @@ from dispatcher.gateway.account_models import ReadThing, Scope, Subscription, To
 from dispatcher.gateway.answers import read_object
 from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.outcomes import Outcome, judge_exception
-from dispatcher.gateway.transport import MAX_BODY
+from dispatcher.gateway.transport import Answer, address
 
 _MAX_ANSWER = 4 * 1024 * 1024
 _PAGE = 100
@@ -49,14 +49,14 @@ class Account(Connected):
     """One account, as an async context manager.
 
     Every call raises Unreachable for the lack of a readable answer and Halted for credentials that are not accepted.
-    ``transport`` replaces the network.  UsageError for a configuration that cannot work or is not safe.
+    UsageError for a configuration that cannot work or is not safe.
     """
 
-    def __init__(self, config: AccountConfig, *, transport: httpx.AsyncBaseTransport | None = None) -> None:
+    def __init__(self, config: AccountConfig) -> None:
         check_base_url(config.base_url)
         self._base_url = config.base_url.rstrip("/")
         self._host = urlsplit(self._base_url).netloc
-        self._transport = transport or open_transport(
+        self._transport = open_transport(
             config.base_url,
             connections=4,
             timeout=config.timeout,
@@ -145,17 +145,12 @@ class Account(Connected):
             return None
         return self._thing(kind, response)
 
-    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> httpx.Response:
+    async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
-        request = httpx.Request(
-            method,
-            self._base_url + path,
-            headers=headers,
-            content=None if body is None else json.dumps(body).encode(),
-            extensions={MAX_BODY: _MAX_ANSWER},
-        )
+        content = None if body is None else json.dumps(body).encode()
+        url = address(self._base_url + path)
         try:
-            response = await self._transport.handle_async_request(request)
+            response = await self._transport.exchange(method, url, headers, content, max_body=_MAX_ANSWER)
         except httpx.TransportError as exc:
             verdict = judge_exception(exc)
             if verdict.outcome is Outcome.NOT_SENT:
@@ -165,7 +160,7 @@ class Account(Connected):
             raise self._failure(response)
         return response
 
-    def _thing(self, kind: type[Thing], response: httpx.Response) -> Thing:
+    def _thing(self, kind: type[Thing], response: Answer) -> Thing:
         document = read_object(response.content) if response.status_code in (200, 201) else None
         # described bare for a token and inside "data" for all else: either is taken
         thing = None if document is None else kind.read(document.get("data")) or kind.read(document)
@@ -173,7 +168,7 @@ class Account(Connected):
             raise self._failure(response)
         return thing
 
-    def _listed(self, response: httpx.Response) -> list[Any]:
+    def _listed(self, response: Answer) -> list[Any]:
         document = read_object(response.content) if response.status_code == 200 else None
         listed = document.get("data") if document else None
         if isinstance(listed, Mapping):
@@ -182,7 +177,7 @@ class Account(Connected):
             raise self._failure(response)
         return listed
 
-    def _failure(self, response: httpx.Response) -> DispatcherError:
+    def _failure(self, response: Answer) -> DispatcherError:
         status = response.status_code
         if status == 401:
             return Halted("account_refused", host=self._host)
@@ -194,7 +189,7 @@ class Account(Connected):
             return Unreachable("account_failed", host=self._host, status=status)
         return Unreachable("account_answer_unreadable", host=self._host, status=status)
 
-    def _not_made(self, response: httpx.Response) -> DispatcherError:
+    def _not_made(self, response: Answer) -> DispatcherError:
         number = (read_object(response.content) or {}).get("error")
         found = str(number) if isinstance(number, int) else "-"
         return Halted("account_token_not_made", host=self._host, status=response.status_code, found=found)

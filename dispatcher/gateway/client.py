@@ -14,7 +14,9 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
+from multidict import CIMultiDict
 from pydantic import SecretStr
+from yarl import URL
 
 from dispatcher import __version__
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
@@ -22,7 +24,7 @@ from dispatcher.gateway.answers import read_date, read_message, read_object
 from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
-from dispatcher.gateway.transport import MAX_BODY
+from dispatcher.gateway.transport import Answer, address
 
 _MAX_ANSWER = 1024 * 1024
 _MAX_LISTING = 32 * 1024 * 1024
@@ -70,46 +72,35 @@ class Page:
 class Gateway(Connected):
     """The API of one gateway and account, as an async context manager.
 
-    ``now`` tells the wall clock's time, for a ``Retry-After`` given as a date.  ``transport`` replaces the
-    network. Raises UsageError for a configuration that cannot work or would send the token in the clear.
+    ``now`` tells the wall clock's time, for a ``Retry-After`` given as a date.  Raises UsageError for a
+    configuration that cannot work or would send the token in the clear.
     """
 
-    def __init__(
-        self,
-        config: GatewayConfig,
-        *,
-        now: Callable[[], datetime] = utc_now,
-        transport: httpx.AsyncBaseTransport | None = None,
-    ) -> None:
+    def __init__(self, config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) -> None:
         check_base_url(config.base_url)
         self._base_url = config.base_url.rstrip("/")
         self._host = urlsplit(self._base_url).netloc
         self._now = now
-        # The transport is called without httpx.AsyncClient: its redirects, cookies, environment proxies and
-        # request log (which names message ids) are all unwanted here.
-        self._transport = transport or open_transport(
+        self._transport = open_transport(
             config.base_url,
             connections=config.connections,
             timeout=config.timeout,
             proxy=config.proxy,
             ca_file=config.ca_file,
         )
-        # read once: taking a URL apart is most of what building a request costs
-        self._send_urls = {route: httpx.URL(f"{self._base_url}/{route}-messages") for route in Route}
-        self._otp_url = httpx.URL(f"{self._base_url}/otp")
+        self._sends = {route: address(f"{self._base_url}/{route}-messages") for route in Route}
+        self._otp = address(f"{self._base_url}/otp")
         self._user_agent = config.user_agent
         self._use(config.token)
 
     def _use(self, token: SecretStr) -> None:
-        self._headers = httpx.Headers(
-            {
-                "Authorization": f"Bearer {_checked_token(token)}",
-                "User-Agent": self._user_agent,
-                "Accept": "application/json",
-                "Accept-Encoding": "identity",
-            }
-        )
-        self._json_headers = httpx.Headers({**self._headers, "Content-Type": "application/json"})
+        self._headers = {
+            "Authorization": f"Bearer {_checked_token(token)}",
+            "User-Agent": self._user_agent,
+            "Accept": "application/json",
+            "Accept-Encoding": "identity",
+        }
+        self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
 
     def with_token(self, token: SecretStr) -> Gateway:
         """The same connections under another token; closing this one closes them for both."""
@@ -122,11 +113,11 @@ class Gateway(Connected):
 
         Never raises for an answer or for the lack of one: the verdict says what is known.
         """
-        return await self._post(self._send_urls[route], request)
+        return await self._post(self._sends[route], request)
 
     async def send_otp(self, request: OtpRequest) -> Verdict:
         """Have a one-time code generated and sent; the verdict's message holds it in ``otp``."""
-        return await self._post(self._otp_url, request)
+        return await self._post(self._otp, request)
 
     async def messages(self, skip: int = 0, limit: int = 100) -> Page:
         """One page of the account's messages, in the gateway's order, which is not documented.
@@ -163,34 +154,27 @@ class Gateway(Connected):
             raise self._failure(response)
         return message
 
-    async def _post(self, url: httpx.URL, request: SendRequest | OtpRequest) -> Verdict:
+    async def _post(self, url: URL, request: SendRequest | OtpRequest) -> Verdict:
         dry_run = request.options is not None and request.options.dry_run
         content = request.model_dump_json(exclude_none=True).encode()
-        outgoing = httpx.Request(
-            "POST",
-            url,
-            headers=self._json_headers,
-            content=content,
-            extensions={MAX_BODY: _MAX_ANSWER},
-        )
         try:
-            response = await self._transport.handle_async_request(outgoing)
+            response = await self._transport.exchange(
+                "POST", url, self._json_headers, content, max_body=_MAX_ANSWER
+            )
         except httpx.TransportError as exc:
             return judge_exception(exc)
         return judge_answer(
             response.status_code, response.headers, response.content, dry_run=dry_run, now=self._now()
         )
 
-    async def _get(self, path: str, max_body: int) -> httpx.Response:
-        outgoing = httpx.Request(
-            "GET", self._base_url + path, headers=self._headers, extensions={MAX_BODY: max_body}
-        )
+    async def _get(self, path: str, max_body: int) -> Answer:
+        url = address(self._base_url + path)
         try:
-            return await self._transport.handle_async_request(outgoing)
+            return await self._transport.exchange("GET", url, self._headers, max_body=max_body)
         except httpx.TransportError as exc:
             raise failure(judge_exception(exc), self._host) from exc
 
-    def _failure(self, response: httpx.Response) -> DispatcherError:
+    def _failure(self, response: Answer) -> DispatcherError:
         verdict = judge_answer(
             response.status_code, response.headers, response.content, dry_run=True, now=self._now()
         )

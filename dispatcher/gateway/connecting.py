@@ -18,7 +18,7 @@ from dispatcher.settings import is_loopback, masked
 class Connected:
     """A client over a transport of its own, which is closed at the end of an ``async with`` block."""
 
-    _transport: httpx.AsyncBaseTransport
+    _transport: AiohttpTransport
 
     async def aclose(self) -> None:
         """Close all connections."""
