@@ -16,9 +16,10 @@ from sqlalchemy import ColumnElement, Select, and_, func, or_, select, true, upd
 
 from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_awaiting, is_unpriced
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_awaiting, is_unpriced, rows
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, rows
 from dispatcher.ledger.states import SENT, CampaignState, RowState
 
 NO_FINAL_WORD = "no_final_word"

@@ -1,7 +1,7 @@
-"""What a campaign cost and what became of it, added up from its rows.
+"""What a campaign cost and what became of it.
 
-A million rows are looked at in stretches of the primary key: one GROUP BY over all of them would sort them all in
-memory.
+Its sums are kept (:mod:`dispatcher.ledger.sums`).  Where all rows have to be looked at, it is done in stretches of the
+primary key: one GROUP BY over a million of them would sort them all in memory.
 """
 
 from __future__ import annotations
@@ -12,12 +12,13 @@ from datetime import datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from sqlalchemy import BigInteger, Connection, and_, case, func, or_, select, type_coerce
+from sqlalchemy import BigInteger, Connection, Row, and_, func, or_, select, type_coerce
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.schema import rows
 from dispatcher.ledger.states import PROBLEM, SENT, RowState
-from dispatcher.ledger.values import Money, from_instant, to_instant
+from dispatcher.ledger.sums import campaign_sums
+from dispatcher.ledger.values import from_instant, to_instant
 
 STRETCH = 50_000  # row numbers that are added up at a time
 _NOTHING = Decimal(0)
@@ -125,17 +126,10 @@ class Bills:
 
     def groups(self, campaign_id: int) -> list[BillGroup]:
         """All rows of the campaign by route, country and state; each group has rows."""
-        found: dict[tuple[str | None, str | None, RowState], BillGroup] = {}
+        query = select(campaign_sums).where(campaign_sums.c.campaign_id == campaign_id, campaign_sums.c.n > 0)
         with self._database.read() as connection:
-            for stretch in _stretches(connection, campaign_id):
-                for group in connection.execute(_GROUPS.where(*stretch)).mappings():
-                    of_stretch = BillGroup(**{**group, "parts": group["parts"] or 0})
-                    key = (of_stretch.route, of_stretch.country, of_stretch.state)
-                    if key in found:
-                        found[key].add(of_stretch)
-                    else:
-                        found[key] = of_stretch
-        return sorted(found.values(), key=lambda group: (group.route or "", group.country or "", group.state))
+            found = [_group(row) for row in connection.execute(query)]
+        return sorted(found, key=lambda group: (group.route or "", group.country or "", group.state))
 
     def differences(self, campaign_id: int, *, bundled: bool) -> Iterator[Difference]:
         """Sent rows whose charge, parts or encoding are not as planned, in row order, as a stream.
@@ -213,33 +207,13 @@ def _width(whole: timedelta, most: int) -> timedelta:
     return next(fitting, timedelta(days=whole.days // most + 2))
 
 
-def _counted(*where: Any) -> Any:
-    return func.coalesce(func.sum(case((and_(*where), 1), else_=0)), 0)
+def _group(row: Row[Any]) -> BillGroup:
+    sums = {name: getattr(row, name) for name in _SUMS if name != "rows"}
+    return BillGroup(
+        route=row.route or None, country=row.country or None, state=row.state, rows=row.n, **sums
+    )
 
 
-def _summed(column: Any, *where: Any) -> Any:
-    of = case((and_(*where), column)) if where else column
-    return func.coalesce(func.sum(of, type_=Money), _NOTHING, type_=Money)
-
-
-_differs = (_estimated != _NOTHING, _charged.is_not(None))
-_GROUPS = select(
-    rows.c.route,
-    rows.c.country,
-    rows.c.state,
-    func.count().label("rows"),
-    func.sum(rows.c.parts).label("parts"),
-    _summed(_estimated).label("estimated"),
-    (func.count() - func.count(_estimated)).label("unestimated"),
-    _summed(_charged).label("charged"),
-    (func.count() - func.count(_charged)).label("unpriced"),
-    _counted(_bundled).label("bundled"),
-    func.coalesce(func.sum(case((_bundled, rows.c.parts))), 0).label("bundled_parts"),
-    _summed(_charged, _bundled).label("bundled_charged"),
-    _counted(*_differs, _charged > _estimated).label("dearer"),
-    _counted(*_differs, _charged < _estimated).label("cheaper"),
-    _counted(_recounted).label("recounted"),
-).group_by(rows.c.route, rows.c.country, rows.c.state)
 _ENDS = select(
     func.min(rows.c.sent_at),
     func.max(rows.c.sent_at),

@@ -8,14 +8,15 @@ from collections.abc import Iterable, Sequence
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, exists, or_, select, update
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, exists, or_, select, update
 
 from dispatcher.errors import Halted, UsageError
 from dispatcher.ledger.bulk import move_ready_rows
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, halts, is_ready, rows
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, halts, rows
 from dispatcher.ledger.states import CAMPAIGN_MOVES, OPEN, CampaignState, RowState
 
 C = CampaignState
@@ -28,13 +29,14 @@ _LOCKED = (
     .join(gateways, gateways.c.id == campaigns.c.gateway_id)
     .with_for_update(of=campaigns)
 )
+_ONE_LOCKED = _LOCKED.where(campaigns.c.id == bindparam("of_campaign"))
 
 
 def locked(connection: Connection, campaign_id: int) -> Row[Any]:
     """The campaign, held against every other writer until the transaction ends; UsageError when there is
     none.
     """
-    campaign = connection.execute(_LOCKED.where(campaigns.c.id == campaign_id)).one_or_none()
+    campaign = connection.execute(_ONE_LOCKED, {"of_campaign": campaign_id}).one_or_none()
     if campaign is None:
         raise UsageError("ledger_no_campaign", found=str(campaign_id))
     return campaign

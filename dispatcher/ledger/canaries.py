@@ -12,9 +12,10 @@ from typing import Any
 from sqlalchemy import func, select, update
 
 from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.schema import campaigns, events, is_ready, rows
+from dispatcher.ledger.schema import campaigns, events, rows
 from dispatcher.ledger.states import RowState
 
 CHOSEN, FAILED = "canary_chosen", "canary_failed"

@@ -10,10 +10,11 @@ from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text
 
 from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.canaries import canary_rows
-from dispatcher.ledger.counting import Counted, Tally
+from dispatcher.ledger.conditions import is_maybe_sent, is_ready, is_unsettled
+from dispatcher.ledger.counting import Tally, ready_row
 from dispatcher.ledger.keys import forms_of
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
-from dispatcher.ledger.schema import campaigns, is_maybe_sent, is_ready, is_unsettled, opt_outs, rows
+from dispatcher.ledger.schema import campaigns, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
 from dispatcher.ledger.timeliness import over_cap, postpone, postponed, too_late
 
@@ -21,7 +22,7 @@ _NAMES = tuple(field.name for field in fields(ClaimedRow))
 _OF_CAMPAIGN = rows.c.campaign_id == bindparam("of_campaign")
 
 _DUE = (
-    select(*(rows.c[name] for name in _NAMES), rows.c.guard_key, rows.c.attempt_token)
+    select(*(rows.c[name] for name in _NAMES), rows.c.guard_key, rows.c.attempt_token, rows.c.estimated_cost)
     .where(_OF_CAMPAIGN, is_ready(), rows.c.due_at <= bindparam("at"))
     .order_by(rows.c.due_at, rows.c.row)
     .limit(bindparam("at_most"))
@@ -194,5 +195,5 @@ def mark_rows(
     if marked != len(chosen):
         raise RuntimeError(f"campaign {campaign_id}: rows moved while it was locked")
     for row in chosen:
-        ready = Counted(RowState.READY, row.parts, row.reserve_cost)
-        tally.change(ready, Counted(RowState.SENDING, row.parts, row.reserve_cost))
+        ready = ready_row(row)
+        tally.change(ready, ready._replace(state=RowState.SENDING))

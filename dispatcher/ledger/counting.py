@@ -3,17 +3,22 @@
 from __future__ import annotations
 
 from collections import Counter
-from dataclasses import dataclass
+from collections.abc import Mapping
 from datetime import datetime
 from decimal import Decimal
+from typing import Any
 
-from sqlalchemy import Connection, bindparam, update
+from sqlalchemy import Connection, Row, bindparam, update
 
 from dispatcher.ledger.learnt import Charge, learn
-from dispatcher.ledger.schema import campaign_counts, campaigns
+from dispatcher.ledger.schema import campaign_counts, campaigns, rows
 from dispatcher.ledger.states import SENT, RowState
+from dispatcher.ledger.sums import Counted, add_up
 
 _ZERO = Decimal(0)
+
+COUNTED = tuple(rows.c[name] for name in ("parts", "reserve_cost", "route", "country", "estimated_cost"))
+"""What of a row that was not sent the counters look at."""
 
 _COUNT = (
     update(campaign_counts)
@@ -36,21 +41,18 @@ _SUM = (
 )
 
 
-@dataclass(frozen=True, slots=True)
-class Counted:
-    """What of a row the counters see."""
+def ready_row(row: Row[Any]) -> Counted:
+    """A row that is ready, as the counters see it."""
+    return Counted(
+        RowState.READY, row.parts, row.reserve_cost, None, row.route, row.country, row.estimated_cost
+    )
 
-    state: RowState
-    parts: int | None
-    reserve: Decimal | None
-    actual: Decimal | None = None
 
-    @property
-    def committed(self) -> Decimal:
-        """What the row takes of the cap: its price once known, its reserve while it is or may be sent."""
-        if self.state in SENT:
-            return self.actual if self.actual is not None else self.reserve or _ZERO
-        return self.reserve or _ZERO if self.state in (RowState.SENDING, RowState.IN_DOUBT) else _ZERO
+def _committed(row: Counted) -> Decimal:
+    """What the row takes of the cap: its price once known, its reserve while it is or may be sent."""
+    if row.state in SENT:
+        return row.actual if row.actual is not None else row.reserve or _ZERO
+    return row.reserve or _ZERO if row.state in (RowState.SENDING, RowState.IN_DOUBT) else _ZERO
 
 
 class Tally:
@@ -61,27 +63,19 @@ class Tally:
 
     def __init__(self, charges: Counter[Charge] | None = None) -> None:
         self.charges: Counter[Charge] = Counter() if charges is None else charges
-        self.n: Counter[RowState] = Counter()
-        self.parts: Counter[RowState] = Counter()
-        self.committed = self.actual = _ZERO
-        self.unpriced = self.not_echoed = 0
+        self.not_echoed = 0
+        # rows that count alike are reckoned with once, however many they are
+        self._changes: Counter[Counted] = Counter()
+
+    @property
+    def committed(self) -> Decimal:
+        """What the changes so far take of the cap."""
+        return sum((n * _committed(row) for row, n in self._changes.items()), _ZERO)
 
     def change(self, before: Counted, after: Counted) -> None:
         """One row went from ``before`` to ``after``."""
-        for sign, row in ((-1, before), (1, after)):
-            self.n[row.state] += sign
-            self.parts[row.state] += sign * (row.parts or 0)
-            self.committed += sign * row.committed
-            if row.state in SENT:
-                self.actual += sign * (row.actual or _ZERO)
-                self.unpriced += sign * (row.actual is None)
-
-    def move_unsent(self, old: RowState, new: RowState, n: int, parts: int) -> None:
-        """``n`` rows with ``parts`` in all went between two states that take nothing of the cap."""
-        self.n[old] -= n
-        self.n[new] += n
-        self.parts[old] -= parts
-        self.parts[new] += parts
+        self._changes[before] -= 1
+        self._changes[after] += 1
 
     def charge(self, charge: Charge | None) -> None:
         """One message was charged."""
@@ -90,18 +84,39 @@ class Tally:
 
     def write(self, connection: Connection, campaign_id: int, now: datetime) -> None:
         """Apply the changes; nothing to apply is no statement."""
-        changes = [
-            {"of_campaign": campaign_id, "of_state": state, "dn": self.n[state], "dparts": self.parts[state]}
-            for state in sorted({*self.n, *self.parts})
-            if self.n[state] or self.parts[state]
-        ]
+        changes = {row: n for row, n in self._changes.items() if n}
+        counts = [{"of_campaign": campaign_id, **each} for each in _counts(changes)]
+        if counts:
+            connection.execute(_COUNT, counts)
         if changes:
-            connection.execute(_COUNT, changes)
-        sums = (self.committed, self.actual, self.unpriced, self.not_echoed)
-        if changes or any(sums):
-            names = ("d_committed", "d_actual", "d_unpriced", "d_not_echoed")
-            connection.execute(
-                _SUM, {"of_campaign": campaign_id, "at": now, **dict(zip(names, sums, strict=True))}
-            )
+            add_up(connection, campaign_id, changes)
+        sums = {**_sums(changes), "d_not_echoed": self.not_echoed}
+        if counts or any(sums.values()):
+            connection.execute(_SUM, {"of_campaign": campaign_id, "at": now, **sums})
+        self._changes.clear()
         learn(connection, self.charges, now)
         self.charges.clear()
+
+
+def _counts(changes: Mapping[Counted, int]) -> list[dict[str, int]]:
+    """How rows and parts change by state, where they do."""
+    number: Counter[RowState] = Counter()
+    parts: Counter[RowState] = Counter()
+    for row, n in changes.items():
+        number[row.state] += n
+        parts[row.state] += n * (row.parts or 0)
+    return [
+        {"of_state": state, "dn": number[state], "dparts": parts[state]}
+        for state in sorted(number)
+        if number[state] or parts[state]
+    ]
+
+
+def _sums(changes: Mapping[Counted, int]) -> dict[str, Decimal | int]:
+    """How the campaign's own sums change."""
+    sent = [(row, n) for row, n in changes.items() if row.state in SENT]
+    return {
+        "d_committed": sum((n * _committed(row) for row, n in changes.items()), _ZERO),
+        "d_actual": sum((n * (row.actual or _ZERO) for row, n in sent), _ZERO),
+        "d_unpriced": sum(n for row, n in sent if row.actual is None),
+    }

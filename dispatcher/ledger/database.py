@@ -7,9 +7,12 @@ twice), ``BEGIN IMMEDIATE`` for writes.  PostgreSQL takes the same statements.
 from __future__ import annotations
 
 import os
+import sqlite3
+import time
 from collections.abc import Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager
 from datetime import datetime, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +29,8 @@ FROZEN_SECONDS = 20.0
 """How long a server lets a client do nothing within a transaction: one that is frozen there (a laptop asleep, a paused
 machine) holds the locks of its campaign, and nobody else sends meanwhile.  Ours never wait for anything there.
 """
+ASKED_EVERY = 0.002  # seconds between two tries to write to a file
+LET_OTHERS = 0.006  # seconds: a gap that who asks so often cannot miss
 # a server's default shows every statement another moment; a file in WAL mode keeps one by itself
 _ONE_MOMENT: Mapping[str, Any] = {"isolation_level": "REPEATABLE READ", "postgresql_readonly": True}
 
@@ -102,7 +107,7 @@ class Database:
         self.engine = create_engine(url, hide_parameters=True, **options)
         if self.path:
             event.listen(self.engine, "connect", _prepare)
-            event.listen(self.engine, "begin", _begin)
+            event.listen(self.engine, "begin", partial(_begin, busy_seconds=busy_seconds))
         self._driver = self.engine.dialect.loaded_dbapi
         self._reader = self.engine if self.path else self.engine.execution_options(**_ONE_MOMENT)
         self._writer = self.engine.execution_options(ledger_write=True)
@@ -194,6 +199,30 @@ def _prepare(connection: Any, _record: object) -> None:
         connection.execute(f"PRAGMA {pragma}").close()
 
 
-def _begin(connection: Connection) -> None:
-    write = connection.get_execution_options().get("ledger_write", False)
-    connection.exec_driver_sql("BEGIN IMMEDIATE" if write else "BEGIN")
+def _begin(connection: Connection, *, busy_seconds: float) -> None:
+    if connection.get_execution_options().get("ledger_write", False):
+        _begin_writing(connection.connection.driver_connection, busy_seconds)
+    else:
+        connection.exec_driver_sql("BEGIN")
+
+
+def _begin_writing(connection: Any, busy_seconds: float) -> None:
+    """Wait for the writer's lock by asking often.
+
+    SQLite's own wait asks every tenth of a second in the end, and who loads a million rows lets the lock go for a few
+    milliseconds only: a sender would get it by luck, and miss its slots.
+    """
+    connection.execute("PRAGMA busy_timeout = 0").close()
+    try:
+        for _ in range(round(busy_seconds / ASKED_EVERY)):
+            try:
+                connection.execute("BEGIN IMMEDIATE").close()
+            except sqlite3.OperationalError as error:
+                if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                    raise
+                time.sleep(ASKED_EVERY)
+            else:
+                return
+        connection.execute("BEGIN IMMEDIATE").close()
+    finally:
+        connection.execute(f"PRAGMA busy_timeout = {round(1_000 * busy_seconds)}").close()

@@ -20,15 +20,9 @@ from dispatcher.ledger.journal import note
 from dispatcher.ledger.learnt import Charge
 from dispatcher.ledger.records import Accepted, DeliveryReport
 from dispatcher.ledger.schema import campaigns, events, gateways, rows
-from dispatcher.ledger.settling import (
-    FACTS,
-    Decision,
-    news_of,
-    settle_rows,
-    short_detail,
-    write_decisions,
-)
+from dispatcher.ledger.settling import FACTS, news_of, settle_rows, short_detail
 from dispatcher.ledger.states import RowState, may_move
+from dispatcher.ledger.writing import Decision, write_decisions
 
 CHUNK = 500  # reports of one transaction: others want to write, too
 STRANGE = "report_about_another"  # it names a row, and its message id, or its number, is another row's

@@ -62,7 +62,9 @@ def _listed(
 ) -> int:
     # half of what is written is that nothing is known any more: that needs no value
     emptied = frozenset(
-        name for name, value in moves[0].items() if value is None and all(move[name] is None for move in moves)
+        name
+        for name, value in moves[0].items()
+        if value is None and all(move[name] is None for move in moves)
     )
     names = tuple(name for name in moves[0] if name not in emptied)
     stores = _stores(names, connection.dialect)

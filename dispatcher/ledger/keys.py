@@ -17,6 +17,7 @@ from dispatcher.ledger.schema import campaigns, meta
 
 KEY = "hash_key"
 DIGEST = 16  # bytes
+_GUARDED = select(campaigns.c.id).where(campaigns.c.guarded_until.is_not(None)).limit(1)
 
 
 def create_key(connection: Connection) -> None:
@@ -48,8 +49,7 @@ def forms_of(connection: Connection, guard_keys: Iterable[bytes]) -> dict[bytes,
     """
     keys = list(guard_keys)
     forms = {key: key for key in keys}
-    guarded = select(campaigns.c.id).where(campaigns.c.guarded_until.is_not(None)).limit(1)
-    if connection.execute(guarded).first() is not None:
+    if connection.execute(_GUARDED).first() is not None:
         keyed = Keyed(connection)
         forms |= {keyed.guard(key): key for key in keys}
     return forms

@@ -10,12 +10,13 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, Table, Text, case, select
+from sqlalchemy.dialects import postgresql, sqlite
 
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.upsert import insert_into
 from dispatcher.ledger.values import Instant, from_micros, to_micros
 
 _tables = MetaData()
@@ -66,15 +67,18 @@ def learn(connection: Connection, charges: Counter[Charge], now: datetime) -> No
     """
     if not charges:
         return
-    statement = insert_into(connection, learnt_prices)
+    seen = [{**charge._asdict(), "n": charges[charge], "last_seen": now} for charge in sorted(charges)]
+    connection.execute(_upsert(connection.dialect.name), seen)
+
+
+@lru_cache(maxsize=2)
+def _upsert(dialect: str) -> postgresql.Insert | sqlite.Insert:
+    statement = postgresql.insert(learnt_prices) if dialect == "postgresql" else sqlite.insert(learnt_prices)
     new = statement.excluded
     later = case((new.last_seen > learnt_prices.c.last_seen, new.last_seen), else_=learnt_prices.c.last_seen)
-    upsert = statement.on_conflict_do_update(
+    return statement.on_conflict_do_update(
         index_elements=[*learnt_prices.primary_key],
         set_={"n": learnt_prices.c.n + new.n, "last_seen": later},
-    )
-    connection.execute(
-        upsert, [{**charge._asdict(), "n": charges[charge], "last_seen": now} for charge in sorted(charges)]
     )
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
@@ -14,24 +15,33 @@ from sqlalchemy import Connection, delete, func, insert, select, update
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.campaigns import locked, move
-from dispatcher.ledger.database import Database
+from dispatcher.ledger.conditions import is_open
+from dispatcher.ledger.database import LET_OTHERS, Database
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import ROW_COLUMNS, ROW_EXTRAS, NewCampaign, Totals
 from dispatcher.ledger.schema import campaign_counts, campaigns, events, gateways, rows
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, ROW_STARTS, CampaignState, RowState
+from dispatcher.ledger.sums import Counted, add_up, campaign_sums
 from dispatcher.ledger.upsert import insert_into
+from dispatcher.ledger.values import from_micros
 
 CHUNK = 2_000
-_STATE, _PARTS, _DUE_AT = (ROW_COLUMNS.index(name) for name in ("state", "parts", "due_at"))
-_STATE_AND_PARTS = itemgetter(_STATE, _PARTS)
+CHUNK_BESIDE_OTHERS = 500  # rows: their transaction holds the lock for some ten milliseconds
+_DUE_AT = ROW_COLUMNS.index("due_at")
+_COUNTED = itemgetter(
+    *(ROW_COLUMNS.index(name) for name in ("state", "parts", "route", "country", "estimated_cost"))
+)
+_SOMEBODY_SENDS = select(campaigns.c.id).where(is_open(), campaigns.c.state == CampaignState.SENDING).limit(1)
 _STARTS = frozenset(int(state) for state in ROW_STARTS)
 
 
 class Loading:
     """Creates, fills and discards campaigns that have not started."""
 
-    def __init__(self, database: Database) -> None:
+    def __init__(self, database: Database, pause: Callable[[float], None] = time.sleep) -> None:
         self._database = database
+        self._pause = pause
+        self._size = CHUNK  # rows of the next transaction
 
     def create_campaign(self, new: NewCampaign, now: datetime) -> int:
         """A campaign in LOADING; returns the number people type.
@@ -55,17 +65,26 @@ class Loading:
     def load_rows(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
         """Rows as tuples in the order of ``ROW_COLUMNS``, in transactions of at most 2,000 rows.
 
-        Values beyond these, if any, are those of ``ROW_EXTRAS``.
+        Values beyond these, if any, are those of ``ROW_EXTRAS``.  Beside a campaign that is being sent the transactions
+        are shorter, with gaps in which a file's one lock is free.
 
         ValueError for a state no row starts in; UsageError when the campaign is not being loaded (any more).
         """
-        for start in range(0, len(batch), CHUNK):
-            self._load(campaign_id, batch[start : start + CHUNK])
+        start = 0
+        while start < len(batch):
+            some = batch[start : start + self._size]
+            beside_others = self._load(campaign_id, some)
+            start += len(some)
+            self._size = CHUNK_BESIDE_OTHERS if beside_others else CHUNK
+            if beside_others and self._database.path is not None:
+                self._pause(LET_OTHERS)
 
-    def _load(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
+    def _load(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> bool:
+        """Whether another campaign is being sent meanwhile."""
         n: Counter[int] = Counter()
         parts: Counter[int] = Counter()
-        for (state, of_row), count in Counter(map(_STATE_AND_PARTS, batch)).items():
+        kinds = Counter(map(_COUNTED, batch))
+        for (state, of_row, *_), count in kinds.items():
             n[state] += count
             parts[state] += count * (of_row or 0)
         if not n.keys() <= _STARTS:
@@ -80,6 +99,8 @@ class Loading:
                 more = {"n": campaign_counts.c.n + count, "parts": campaign_counts.c.parts + parts[state]}
                 of_state = campaign_counts.c.state == RowState(state)
                 connection.execute(update(campaign_counts).where(of_campaign, of_state).values(more))
+            add_up(connection, campaign_id, {_counted(*kind): count for kind, count in kinds.items()})
+            return connection.execute(_SOMEBODY_SENDS).first() is not None
 
     def finish_loading(self, campaign_id: int, totals: Totals, now: datetime) -> None:
         """LOADING -> PLANNED once every row of the plan is there; RuntimeError when the numbers do not add
@@ -113,7 +134,7 @@ class Loading:
         while self._delete_some(campaign_id):
             pass
         with self._database.write() as connection:
-            for table in (campaign_counts, events):
+            for table in (campaign_counts, campaign_sums, events):
                 connection.execute(delete(table).where(table.c.campaign_id == campaign_id))
             connection.execute(delete(campaigns).where(campaigns.c.id == campaign_id))
         return True
@@ -131,6 +152,13 @@ class Loading:
         with self._database.write() as connection:
             chosen = delete(rows).where(rows.c.campaign_id == campaign_id, rows.c.row.in_(some))
             return connection.execute(chosen).rowcount
+
+
+def _counted(
+    state: int, parts: int | None, route: str | None, country: str | None, estimated: int | None
+) -> Counted:
+    price = None if estimated is None else from_micros(estimated)
+    return Counted(RowState(state), parts, None, None, route, country, price)
 
 
 def _gateway(connection: Connection, name: str) -> int:

@@ -11,9 +11,10 @@ from typing import Any
 from sqlalchemy import ColumnElement, Connection, FromClause, Row, Select, exists, func, or_, select
 
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_maybe_sent, is_ready
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.keys import forms_of
-from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, is_ready, rows
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, rows
 from dispatcher.ledger.states import MAYBE_SENT
 
 CHUNK = 2_000

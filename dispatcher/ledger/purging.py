@@ -37,13 +37,14 @@ from sqlalchemy import (
 from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.claiming import one_at_a_time
 from dispatcher.ledger.compacting import must_compact
+from dispatcher.ledger.conditions import is_maybe_sent
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.dry_runs import dry_runs
 from dispatcher.ledger.inbox import inbox
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.keys import DIGEST, Keyed
 from dispatcher.ledger.schedule_tables import ticks
-from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_maybe_sent, rows, screenings
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, rows, screenings
 from dispatcher.ledger.states import FINAL_CAMPAIGNS, MAYBE_SENT, CampaignState, RowState
 
 CHUNK = 2_000

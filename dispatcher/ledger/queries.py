@@ -12,10 +12,12 @@ from sqlalchemy import Row, Select, case, func, select
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_ready, is_unsettled
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.problems import first_problems
 from dispatcher.ledger.records import CampaignView, ClaimedRow
-from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, is_ready, is_unsettled, rows
-from dispatcher.ledger.states import FINAL_CAMPAIGNS, PROBLEM, CampaignState, RowState
+from dispatcher.ledger.schema import campaign_counts, campaigns, gateways, rows
+from dispatcher.ledger.states import FINAL_CAMPAIGNS, CampaignState, RowState
 from dispatcher.ledger.urgency import is_outranked
 from dispatcher.ledger.values import Money
 
@@ -177,7 +179,9 @@ class Queries:
 
     def problems(self, campaign_id: int, limit: int = 20) -> list[ReportRow]:
         """The first rows that need a person's eye, in row order."""
-        return list(self._report(campaign_id, rows.c.state.in_(PROBLEM), limit=limit))
+        with self._database.read() as connection:
+            numbers = first_problems(connection, campaign_id, limit)
+        return list(self._report(campaign_id, rows.c.row.in_(numbers)))
 
     def texts(self, campaign_id: int, numbers: Sequence[int]) -> dict[int, str]:
         """The texts of these rows, of those that have one."""
@@ -266,11 +270,11 @@ class Queries:
         with self._database.read() as connection:
             return [CampaignView(**view) for view in connection.execute(query).mappings()]
 
-    def _report(self, campaign_id: int, *where: Any, limit: int | None = None) -> Iterator[ReportRow]:
+    def _report(self, campaign_id: int, *where: Any) -> Iterator[ReportRow]:
         query = select(*(rows.c[name] for name in _REPORT)).where(rows.c.campaign_id == campaign_id, *where)
         with self._database.read() as connection:
             streamed = connection.execution_options(yield_per=2_000)
-            for row in streamed.execute(query.order_by(rows.c.row).limit(limit)):
+            for row in streamed.execute(query.order_by(rows.c.row)):
                 yield _reported(row)
 
 

@@ -18,8 +18,9 @@ from sqlalchemy import (
 
 from dispatcher.ledger.bulk import CHUNK
 from dispatcher.ledger.campaigns import locked
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import is_ready, rows
+from dispatcher.ledger.schema import rows
 from dispatcher.ledger.values import to_micros
 
 _MICRO = Decimal("0.000001")

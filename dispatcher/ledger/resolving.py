@@ -10,8 +10,9 @@ from sqlalchemy import Connection, Row, select
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Absent, Accepted, Decided, Found, Resolution
 from dispatcher.ledger.schema import rows
-from dispatcher.ledger.settling import Decision, decide
+from dispatcher.ledger.settling import decide
 from dispatcher.ledger.states import RowState
+from dispatcher.ledger.writing import Decision
 
 
 def decide_doubt(

@@ -16,6 +16,7 @@ from dispatcher.ledger.bulk import CHUNK, move_ready_rows
 from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.chunks import in_chunks
 from dispatcher.ledger.claiming import claim_rows
+from dispatcher.ledger.conditions import is_unsettled
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.deliveries import match_waiting
@@ -31,10 +32,11 @@ from dispatcher.ledger.records import (
 )
 from dispatcher.ledger.reserves import raise_reserves
 from dispatcher.ledger.resolving import decide_doubt
-from dispatcher.ledger.schema import is_unsettled, rows
-from dispatcher.ledger.settling import CLAIM_EXPIRED, FACTS, doubtful, settle_rows, write_decisions
+from dispatcher.ledger.schema import rows
+from dispatcher.ledger.settling import CLAIM_EXPIRED, FACTS, doubtful, settle_rows
 from dispatcher.ledger.states import RowState
 from dispatcher.ledger.unasked import sent_unasked
+from dispatcher.ledger.writing import write_decisions
 
 R = RowState
 

@@ -9,9 +9,6 @@ attempt: a late answer can then still be recognised by its token.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from enum import IntEnum
-
 from sqlalchemy import (
     JSON,
     BigInteger,
@@ -26,11 +23,11 @@ from sqlalchemy import (
     SmallInteger,
     Table,
     Text,
-    TextClause,
     UniqueConstraint,
     text,
 )
 
+from dispatcher.ledger.conditions import ATTEMPTED, MAYBE, READY, in_states
 from dispatcher.ledger.legal_moves import refuse_other_moves
 from dispatcher.ledger.states import (
     CAMPAIGN_MOVES,
@@ -44,14 +41,6 @@ from dispatcher.ledger.states import (
 from dispatcher.ledger.values import Coded, Instant, Money
 
 metadata = MetaData()
-
-
-def _in(states: Iterable[IntEnum]) -> str:
-    """One of a family of neighbours.  A range on purpose: IN lists in CHECKs halved the speed of loading."""
-    numbers = sorted(int(state) for state in states)
-    if numbers != list(range(numbers[0], numbers[-1] + 1)):
-        raise ValueError(f"states {numbers} are no neighbours")
-    return f"state BETWEEN {numbers[0]} AND {numbers[-1]}"
 
 
 meta = Table("meta", metadata, Column("key", Text, primary_key=True), Column("value", Text, nullable=False))
@@ -112,8 +101,8 @@ campaigns = Table(
         "fingerprint",
         "gateway_id",
         unique=True,
-        sqlite_where=text(f"NOT ({_in(FINAL_CAMPAIGNS)})"),
-        postgresql_where=text(f"NOT ({_in(FINAL_CAMPAIGNS)})"),
+        sqlite_where=text(f"NOT ({in_states(FINAL_CAMPAIGNS)})"),
+        postgresql_where=text(f"NOT ({in_states(FINAL_CAMPAIGNS)})"),
     ),
     # a number a person typed, or that is in a callback, must never come to mean another campaign
     sqlite_autoincrement=True,
@@ -131,9 +120,6 @@ campaign_counts = Table(
 )
 
 _SENDABLE = frozenset({RowState.READY, RowState.REFUSED}) | MAYBE_SENT
-_ATTEMPTED = _in({RowState.SENDING, RowState.IN_DOUBT})
-_READY = f"state = {int(RowState.READY)}"
-_MAYBE = _in(MAYBE_SENT)
 
 rows = Table(
     "rows",
@@ -178,39 +164,39 @@ rows = Table(
     CheckConstraint(f"state BETWEEN {min(RowState)} AND {max(RowState)}", name="row_state"),
     CheckConstraint(
         # a CHECK that comes out as NULL passes, hence every IS NOT NULL
-        f"NOT ({_in(_SENDABLE)}) OR (recipient IS NOT NULL AND text IS NOT NULL AND route IS NOT NULL"
+        f"NOT ({in_states(_SENDABLE)}) OR (recipient IS NOT NULL AND text IS NOT NULL AND route IS NOT NULL"
         " AND parts IS NOT NULL AND parts >= 1 AND reserve_cost IS NOT NULL AND reserve_cost >= 0"
         " AND guard_key IS NOT NULL AND length(guard_key) = 16)",
         name="row_sendable",
     ),
     CheckConstraint(
-        f"NOT ({_ATTEMPTED}) OR (attempt_token IS NOT NULL AND claimed_by IS NOT NULL"
+        f"NOT ({ATTEMPTED}) OR (attempt_token IS NOT NULL AND claimed_by IS NOT NULL"
         " AND attempt_started_at IS NOT NULL AND deadline IS NOT NULL AND message_id IS NULL)",
         name="row_attempted",
     ),
     CheckConstraint(f"(state = {int(RowState.IN_DOUBT)}) = (in_doubt_at IS NOT NULL)", name="row_in_doubt"),
     CheckConstraint(
-        f"NOT ({_in(SENT)}) OR ((message_id IS NOT NULL OR decided_at IS NOT NULL) AND sent_at IS NOT NULL)",
+        f"NOT ({in_states(SENT)}) OR ((message_id IS NOT NULL OR decided_at IS NOT NULL) AND sent_at IS NOT NULL)",
         name="row_sent",
     ),
     CheckConstraint(
-        f"{_in(SENT | {RowState.REFUSED})} OR (message_id IS NULL AND sent_at IS NULL"
+        f"{in_states(SENT | {RowState.REFUSED})} OR (message_id IS NULL AND sent_at IS NULL"
         " AND actual_cost IS NULL)",
         name="row_not_sent",
     ),
     CheckConstraint("actual_cost IS NULL OR actual_cost >= 0", name="row_actual_cost"),
     Index(
-        "rows_ready", "campaign_id", "due_at", "row", sqlite_where=text(_READY), postgresql_where=text(_READY)
+        "rows_ready", "campaign_id", "due_at", "row", sqlite_where=text(READY), postgresql_where=text(READY)
     ),
     Index(
         "rows_unsettled",
         "campaign_id",
         "state",
         "deadline",
-        sqlite_where=text(_ATTEMPTED),
-        postgresql_where=text(_ATTEMPTED),
+        sqlite_where=text(ATTEMPTED),
+        postgresql_where=text(ATTEMPTED),
     ),
-    Index("rows_guard", "guard_key", sqlite_where=text(_MAYBE), postgresql_where=text(_MAYBE)),
+    Index("rows_guard", "guard_key", sqlite_where=text(MAYBE), postgresql_where=text(MAYBE)),
     Index(
         "one_row_per_message",
         "message_id",
@@ -222,32 +208,6 @@ rows = Table(
     # a fifth faster to load than with a rowid, and the report reads it in order
     sqlite_with_rowid=False,
 )
-
-
-def is_ready() -> TextClause:
-    """Rows that are ready, written so that the planner sees the partial index: a bound value would hide it."""
-    return text(f"rows.{_READY}")
-
-
-def is_unsettled() -> TextClause:
-    """Rows in flight or in doubt; the partial index's own words."""
-    return text(f"rows.{_ATTEMPTED}")
-
-
-def is_awaiting() -> TextClause:
-    """Rows whose message is not final, and was not given up; the partial index's own words."""
-    not_given_up = "(rows.reason IS NULL OR rows.reason <> 'no_final_word')"
-    return text(f"rows.state = {int(RowState.ACCEPTED)} AND {not_given_up}")
-
-
-def is_unpriced() -> TextClause:
-    """Rows whose message is final and has no price yet; the partial index's own words."""
-    return text(f"rows.actual_cost IS NULL AND rows.{_in(SENT - {RowState.ACCEPTED})}")
-
-
-def is_maybe_sent(name: str = "rows") -> TextClause:
-    """Rows the gateway has or may have; the partial index's own words.  ``name``: what the query calls the table."""
-    return text(f"{name}.{_MAYBE}")
 
 
 screenings = Table(

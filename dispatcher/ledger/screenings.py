@@ -11,9 +11,10 @@ from typing import TypeVar
 from sqlalchemy import delete, func, select
 
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.dry_runs import remember_dry_runs
-from dispatcher.ledger.schema import is_ready, rows, screenings
+from dispatcher.ledger.schema import rows, screenings
 from dispatcher.ledger.states import RowState
 from dispatcher.ledger.upsert import insert_into
 

@@ -12,8 +12,9 @@ from typing import Any
 
 from sqlalchemy import Connection, Row, bindparam, func, select, update
 
+from dispatcher.ledger.conditions import is_maybe_sent, is_ready
 from dispatcher.ledger.records import ClaimRequest
-from dispatcher.ledger.schema import is_maybe_sent, is_ready, rows
+from dispatcher.ledger.schema import rows
 
 _POSTPONE = (
     update(rows)

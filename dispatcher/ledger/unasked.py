@@ -9,9 +9,10 @@ from typing import Any
 from sqlalchemy import Connection, Row, select
 
 from dispatcher.ledger.claiming import mark_rows
-from dispatcher.ledger.counting import Tally
+from dispatcher.ledger.conditions import is_ready
+from dispatcher.ledger.counting import COUNTED, Tally
 from dispatcher.ledger.records import Accepted, ClaimRequest
-from dispatcher.ledger.schema import is_ready, rows
+from dispatcher.ledger.schema import rows
 from dispatcher.ledger.settling import settle_rows
 
 
@@ -27,7 +28,7 @@ def sent_unasked(
 
     So the guard sees it, its price is counted, and its delivery is followed.  False when the row is not ready.
     """
-    query = select(rows.c.row, rows.c.parts, rows.c.reserve_cost)
+    query = select(rows.c.row, *COUNTED)
     chosen: Sequence[Any] = connection.execute(
         query.where(rows.c.campaign_id == campaign.id, rows.c.row == answer.row, is_ready())
     ).all()

@@ -9,8 +9,9 @@ from decimal import Decimal
 
 from sqlalchemy import func, select
 
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import is_ready, rows
+from dispatcher.ledger.schema import rows
 from dispatcher.ledger.states import RowState
 from dispatcher.ledger.values import Instant, Money
 

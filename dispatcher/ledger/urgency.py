@@ -6,7 +6,8 @@ from datetime import datetime, timedelta
 
 from sqlalchemy import Connection, bindparam, exists, select
 
-from dispatcher.ledger.schema import campaigns, is_ready, rows
+from dispatcher.ledger.conditions import is_ready
+from dispatcher.ledger.schema import campaigns, rows
 from dispatcher.ledger.states import CampaignState
 
 AT_WORK = timedelta(minutes=3)  # a campaign without a write for so long is sent by nobody

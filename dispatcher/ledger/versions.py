@@ -12,10 +12,11 @@ from sqlalchemy import ColumnElement, Select, case, func, literal, select, union
 from dispatcher.ledger.bulk import CHUNK, move_ready_rows
 from dispatcher.ledger.campaigns import locked
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.counting import Tally
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
-from dispatcher.ledger.schema import is_ready, rows
+from dispatcher.ledger.schema import rows
 from dispatcher.ledger.states import RowState
 from dispatcher.ledger.values import from_instant
 

@@ -11,8 +11,9 @@ from typing import Any
 from sqlalchemy import except_, func, select
 
 from dispatcher.ledger.chunks import in_chunks
+from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
-from dispatcher.ledger.schema import campaign_counts, campaigns, is_ready, rows
+from dispatcher.ledger.schema import campaign_counts, campaigns, rows
 from dispatcher.ledger.states import SENT, CampaignState, RowState
 from dispatcher.ledger.values import Money
 

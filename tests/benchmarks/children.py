@@ -9,8 +9,9 @@ import sqlite3
 import sys
 import time
 from collections.abc import Callable
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from uuid import uuid4
 
 from dispatcher.campaign.history import NoHistory
 from dispatcher.campaign.plan import Planner, PlanOptions
@@ -18,7 +19,8 @@ from dispatcher.campaign.price_book import PriceBook
 from dispatcher.campaign.prices import Funds
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign, row_tuples
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
-from dispatcher.ledger import Ledger
+from dispatcher.ledger import Accepted, CampaignState, ClaimRequest, Ledger
+from tests.benchmarks.bench_engine import PRICE, loaded
 from tests.benchmarks.sheets import TEMPLATE
 
 NOW = datetime(2026, 12, 1, 9, 0, tzinfo=UTC)
@@ -55,6 +57,52 @@ def load(file: str, folder: str) -> None:
         load_campaign(ledger, planner, load_request, now=NOW, progress=lambda rows: None)
 
     timed(loading)
+    ledger.dispose()
+
+
+def beside(ledger_url: str, file: str) -> None:
+    """Plan the file into a ledger that others work on; prints the seconds."""
+    ledger = Ledger.open(ledger_url)
+    asked = request(file)
+    planner = make_planner(asked, BOOK, Funds({}, None), NoHistory())
+    inputs = Path(file).with_suffix(".inputs")
+    load_request = LoadRequest(asked, identify(asked), GATEWAY, "benchmark", inputs, BOOK, None, {})
+    timed(lambda: load_campaign(ledger, planner, load_request, now=NOW, progress=lambda rows: None))
+    ledger.dispose()
+
+
+def claim(ledger_url: str, rows: str) -> None:
+    """Send a new campaign of so many rows to nobody, 16 a transaction, with the sweep's looks; guard on."""
+    ledger = Ledger.open(ledger_url, create=True)
+    campaign = loaded(ledger, int(rows))
+
+    def send() -> None:
+        settled: list[Accepted] = []
+        for turn in range(1_000_000):
+            now, token = datetime.now(UTC), f"token-{turn}"
+            request = ClaimRequest(
+                owner="benchmark",
+                token=token,
+                limit=16,
+                deadline=now + timedelta(seconds=60),
+                now=now,
+                guard_since=now - timedelta(days=7),
+                keep_witness=True,
+            )
+            claimed = ledger.rows.settle_and_claim(campaign, settled, request, now).claim
+            settled = [
+                Accepted(token=token, row=row.row, message_id=uuid4().hex, sent_at=now, actual_cost=PRICE)
+                for row in (claimed.rows if claimed else ())
+            ]
+            if not settled:
+                return
+            if turn % 10 == 0:  # the sweep, once a second
+                ledger.rows.doubt_expired(now)
+                ledger.queries.campaigns_in(CampaignState.SENDING)
+                ledger.campaigns.due("benchmark", now)
+                ledger.queries.is_outranked(campaign, now)
+
+    timed(send)
     ledger.dispose()
 
 
@@ -116,6 +164,10 @@ def grow_ledger(connection: sqlite3.Connection, rows: int) -> None:
             " FROM campaign_counts WHERE campaign_id = 1",
             (campaign, count, count),
         )
+        connection.execute(
+            "INSERT INTO campaign_sums VALUES (?, 'IT', 'IT', 4, ?, ?, 0, ?, 0, ?, 0, 0, 0, 0, 0, 0)",
+            (campaign, *[count] * 4),
+        )
         connection.commit()
 
 
@@ -127,5 +179,7 @@ def timed(work: Callable[[], object]) -> None:
 
 
 if __name__ == "__main__":
-    programs: dict[str, Callable[..., None]] = {one.__name__: one for one in (plan, load, bare, resave, grow)}
+    programs: dict[str, Callable[..., None]] = {
+        one.__name__: one for one in (plan, load, beside, claim, bare, resave, grow)
+    }
     programs[sys.argv[1]](*sys.argv[2:])

@@ -24,6 +24,8 @@ from dispatcher.ledger import (
     Refused,
     RowState,
 )
+from dispatcher.ledger.bills import BillGroup
+from dispatcher.ledger.values import from_micros
 from tests.servers.postgres import Postgres
 from tests.unit.loaded import START, load_campaign, loadable_row
 
@@ -163,6 +165,39 @@ class Desk:
         assert money.committed_cost * 1_000_000 == committed
         assert money.actual_cost * 1_000_000 == sum(a or 0 for *_, a in sent)
         assert money.accepted_unpriced == sum(a is None for *_, a in sent)
+        kept = {(g.route, g.country, g.state): g for g in self.ledger.bills.groups(campaign)}
+        assert kept == self.added_up(campaign)
+
+    def added_up(self, campaign: int) -> dict[tuple[str | None, str | None, RowState], BillGroup]:
+        """What the rows themselves add up to."""
+        sql = (
+            "SELECT route, country, state, parts, estimated_cost, actual_cost, actual_parts, actual_encoding"
+            " FROM rows WHERE campaign_id = ?"
+        )
+        found: dict[tuple[str | None, str | None, RowState], BillGroup] = {}
+        for route, country, state, parts, estimated, actual, *recounted in self.raw(sql, campaign):
+            key = route, country, RowState(state)
+            free = estimated == 0
+            compared = estimated and actual is not None
+            one = BillGroup(
+                route=route,
+                country=country,
+                state=key[2],
+                rows=1,
+                parts=parts or 0,
+                estimated=from_micros(estimated or 0),
+                unestimated=estimated is None,
+                charged=from_micros(actual or 0),
+                unpriced=actual is None,
+                bundled=free,
+                bundled_parts=(parts or 0) * free,
+                bundled_charged=from_micros((actual or 0) * free),
+                dearer=bool(compared and actual > estimated),
+                cheaper=bool(compared and actual < estimated),
+                recounted=recounted != [None, None],
+            )
+            found.setdefault(key, BillGroup(route=route, country=country, state=key[2])).add(one)
+        return found
 
 
 @pytest.fixture

@@ -4,13 +4,17 @@ from __future__ import annotations
 
 from datetime import timedelta
 from decimal import Decimal
+from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import text
 
-from dispatcher.ledger import DeliveryReport, Ledger, RowState, bills
+from dispatcher.ledger import Decided, DeliveryReport, InDoubt, Ledger, Refused, RowState, bills
 from dispatcher.ledger.bills import BillGroup
+from dispatcher.ledger.database import Database, create_file, parse_url
 from dispatcher.ledger.forecasts import Foretold
+from dispatcher.ledger.migrations import MIGRATIONS, migrate
 from tests.unit.loaded import RESERVE, START
 
 D = Decimal
@@ -127,3 +131,74 @@ def test_forecasts_are_those_of_the_largest_preflight(desk: Any) -> None:
         "IT": Foretold(rows=9, cost=D("0.45")),
         "WW": Foretold(rows=1, cost=D("0.07")),
     }
+
+
+def test_the_sums_follow_every_move_of_a_row(desk: Any) -> None:
+    campaign = desk.campaign([*(desk.row(n) for n in range(2, 10)), desk.row(10, estimated_cost=0)])
+    desk.claim(campaign, "a", limit=6)
+    desk.settle(
+        campaign,
+        desk.accepted(2, "a", actual_cost=D("0.05")),
+        desk.accepted(3, "a", parts=2, encoding=2),
+        desk.not_sent(4, "a"),
+        InDoubt(token="a", row=5),
+        Refused(token="a", row=6, reason="refused_by_gateway"),
+    )
+    desk.check_counters(campaign)
+    desk.ledger.rows.exclude(campaign, [9], RowState.OPTED_OUT, "opted_out", desk.now)
+    desk.ledger.rows.resolve_doubt(campaign, 5, Decided(sent=True, by="a person"), desk.now)
+    news = DeliveryReport(message_id="m3", seen_at=desk.now, state=RowState.DELIVERED, actual_cost=D("0.03"))
+    desk.ledger.deliveries.record("sandbox", [news], desk.now)
+    desk.check_counters(campaign)
+    desk.ledger.campaigns.cancel(campaign, desk.now)
+    desk.check_counters(campaign)
+    assert by_place(desk.ledger, campaign)["IT", "IT", "cancelled"].rows == 3
+
+
+def test_a_discarded_campaign_leaves_no_sums(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(3), started=False)
+    assert desk.raw("SELECT n FROM campaign_sums WHERE campaign_id = ?", campaign) == [(3,)]
+    assert desk.ledger.loading.discard_campaign(campaign, desk.now)
+    assert desk.raw("SELECT * FROM campaign_sums WHERE campaign_id = ?", campaign) == []
+
+
+@pytest.mark.parametrize("kind", ["file", "server"])
+def test_an_older_ledger_gets_its_sums(kind: str, tmp_path: Path, new_desk: Any, request: Any) -> None:
+    url = f"sqlite:///{tmp_path / 'old.db'}"
+    create_file(tmp_path / "old.db")
+    if kind == "server":
+        postgres = request.getfixturevalue("postgres")
+        url = postgres.url(postgres.new_database())
+    database = Database(parse_url(url))
+    migrate(database, "0123abcd", MIGRATIONS[:5])
+    with database.write() as connection:
+        connection.execute(text("INSERT INTO gateways (id, name) VALUES (1, 'sandbox')"))
+        connection.execute(
+            text(
+                "INSERT INTO campaigns (id, name, file_name, file_sha256, source, options, fingerprint, gateway_id,"
+                " state, priority, rows, parts, unpriced_rows, currency, committed_cost, actual_cost,"
+                " accepted_unpriced, not_echoed, created_at, updated_at)"
+                " VALUES (7, 'a', 'a.csv', '0', '{}', '{}', '0', 1, 5, 0, 5, 5, 0, 'EUR', 0, 0, 0, 0, 0, 0)"
+            )
+        )
+        row = (
+            "INSERT INTO rows (campaign_id, row, state, gateway_id, due_at, recipient, country, route, text, parts,"
+            " estimated_cost, reserve_cost, guard_key, repairs, message_id, sent_at, actual_cost)"
+            " VALUES (7, :row, :state, 1, 0, '+393120000001', 'IT', 'IT', 'x', 2, :estimated, 0, :key, 0, :id, :at,"
+            " :actual)"
+        )
+        for number, (state, estimated, actual) in enumerate(
+            [(1, 40_000, None), (4, 40_000, 50_000), (4, 40_000, 30_000), (4, 0, 40_000), (10, None, None)]
+        ):
+            at = 1 if state == 4 else None
+            values = {"row": number, "state": state, "estimated": estimated, "actual": actual, "at": at}
+            values |= {"id": None if at is None else f"m{number}", "key": bytes(16)}
+            connection.execute(text(row), values)
+    database.dispose()
+    opened = Ledger.open(url)
+    try:
+        kept = {(g.route, g.country, g.state): g for g in opened.bills.groups(7)}
+        assert kept == new_desk(opened).added_up(7)
+        assert kept["IT", "IT", RowState.ACCEPTED].rows == 3
+    finally:
+        opened.dispose()

@@ -13,6 +13,8 @@ from hypothesis import strategies as st
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger import CampaignState, NewCampaign, RowState, Screening, Totals
+from dispatcher.ledger.database import LET_OTHERS
+from dispatcher.ledger.loading import Loading
 from dispatcher.ledger.values import from_instant, from_micros, rounded, to_instant, to_micros
 
 R = RowState
@@ -235,3 +237,16 @@ def test_a_time_without_a_zone_is_refused(desk: Any) -> None:
 def test_foreign_keys_hold(desk: Any) -> None:
     campaign = desk.campaign(desk.rows(1))
     assert "foreign key" in desk.refusal("DELETE FROM campaigns WHERE id = ?", campaign).lower()
+
+
+def test_a_load_beside_a_campaign_that_is_sent_leaves_gaps(desk: Any) -> None:
+    gaps: list[float] = []
+    loading = Loading(desk.ledger._database, gaps.append)
+    campaign = loading.create_campaign(NEW, desk.now)
+    loading.load_rows(campaign, desk.rows(2_100))
+    assert gaps == []
+    desk.campaign(desk.rows(2))
+    loading.load_rows(campaign, [desk.row(number) for number in range(3_000, 6_000)])
+    # of 2,000 rows, which finds it out, and of 500 each
+    assert gaps == ([LET_OTHERS] * 3 if desk.ledger.path else [])
+    desk.check_counters(campaign)

@@ -86,6 +86,7 @@ def looking(desk: Any) -> None:
     queries.progress(desk.last)
     queries.remaining(desk.last)
     queries.problems(desk.last)
+    desk.ledger.bills.groups(desk.last)
 
 
 def reporting(desk: Any) -> None:
@@ -141,6 +142,7 @@ def test_no_statement_reads_the_whole_table(sent: Any, verb: Callable[[Any], Non
         (guarding, "one_row_per_message"),
         (delivering, "one_row_per_message"),
         (polling, "rows_awaiting"),
+        (looking, "rows_problem"),
     ],
 )
 def test_the_indexes_are_used(sent: Any, verb: Callable[[Any], None], index: str) -> None:
