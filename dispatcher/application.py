@@ -23,6 +23,8 @@ from dispatcher.target import callback_url
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
+    from pydantic import SecretStr
+
     from dispatcher.accounts import AccountDesk
     from dispatcher.campaign.prices import Funds, PriceBook
     from dispatcher.gateway.models import Callback
@@ -104,12 +106,20 @@ class Application:
         """
         from dispatcher.gateway.signing import Signer
 
-        given = self.settings.callback_secret
+        given, before = self._callback_secret("callback_secret"), self._callback_secret("callback_secret_old")
         if given is None:
-            return Signer(ledger.agreement("callback_secret").reach(secrets.token_hex(32), replace=False))
-        if len(given.get_secret_value()) < SHORTEST_SECRET:
-            raise UsageError("settings_callback_secret", shortest=SHORTEST_SECRET)
-        return Signer(given.get_secret_value())
+            given = ledger.agreement("callback_secret").reach(secrets.token_hex(32), replace=False)
+        return Signer(given, before)
+
+    def _callback_secret(self, name: str) -> str | None:
+        secret: SecretStr | None = getattr(self.settings, name)
+        if secret is None:
+            return None
+        if len(secret.get_secret_value()) < SHORTEST_SECRET:
+            raise UsageError(
+                "settings_callback_secret", setting=f"DISPATCHER_{name.upper()}", shortest=SHORTEST_SECRET
+            )
+        return secret.get_secret_value()
 
     def callbacks(self, ledger: Ledger) -> Callable[[str], Callback] | None:
         """The callback to ask for with the message of a row, by its key; None where no address is set."""

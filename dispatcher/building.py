@@ -19,6 +19,7 @@ from dispatcher.intake.house import House
 from dispatcher.intake.inputs import inputs_of
 from dispatcher.ledger import CampaignView, Ledger
 from dispatcher.line import Line
+from dispatcher.ports import problem_of
 from dispatcher.report.write import ReportWritten
 from dispatcher.retiring import retiring
 from dispatcher.settings import Target, choose_target
@@ -163,4 +164,4 @@ def _serve(metrics: Metrics, port: int, stack: ExitStack) -> None:
     try:
         stack.enter_context(metrics.served(port))
     except OSError as error:
-        raise UsageError("settings_metrics_port", found=str(port), problem=error.strerror or "") from error
+        raise UsageError("settings_metrics_port", found=str(port), problem=problem_of(error)) from error

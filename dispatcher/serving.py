@@ -19,6 +19,7 @@ import uvicorn
 from dispatcher.delivery.filing import Filing, Told
 from dispatcher.delivery.receiver import PATH, Ledgers, Outcome, Receiver
 from dispatcher.errors import UsageError
+from dispatcher.ports import free_port, is_taken, problem_of
 from dispatcher.presence import present
 from dispatcher.sending.services import LedgerThread, SystemClock
 from dispatcher.target import choose_target
@@ -173,7 +174,7 @@ def _metered(
     try:
         stack.enter_context(metrics.served(port))
     except OSError as error:
-        raise UsageError("settings_metrics_port", found=str(port), problem=error.strerror or "") from error
+        raise UsageError("settings_metrics_port", found=str(port), problem=problem_of(error)) from error
 
     def count_both(outcome: Outcome) -> None:
         count(outcome)
@@ -187,5 +188,8 @@ def _listener(host: str, port: int) -> socket.socket:
         family, _, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
         return socket.create_server(address[:2], family=family, backlog=BACKLOG)
     except OSError as error:
-        problem = error.strerror or type(error).__name__
-        raise UsageError("serve_address", found=f"{host}:{port}", problem=problem) from error
+        if is_taken(error):
+            raise UsageError(
+                "serve_port_taken", found=str(port), host=host, free=free_port(host, port)
+            ) from error
+        raise UsageError("serve_address", found=f"{host}:{port}", problem=problem_of(error)) from error

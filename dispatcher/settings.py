@@ -26,6 +26,7 @@ from pydantic_settings import BaseSettings, PydanticBaseSettingsSource, Settings
 
 from dispatcher.errors import UsageError
 from dispatcher.target import HOSTS, GatewayKind, Target, choose_target, is_loopback, masked
+from dispatcher.zones import is_zone, machine_zone
 
 __all__ = [
     "HOSTS",
@@ -81,7 +82,7 @@ class Settings(BaseSettings):
     forbid_file: Path | None = None
     bundles: str = ""
     wallet: Decimal | None = Field(None, ge=0)
-    timezone: str = "Europe/Rome"
+    timezone: str = Field(default_factory=machine_zone)
     windows: str = ""
     holidays: str = ""
     cap: str | None = None
@@ -92,6 +93,7 @@ class Settings(BaseSettings):
     guard_days: int = Field(7, ge=0, le=3_650)
     callback_url: str | None = None
     callback_secret: SecretStr | None = None
+    callback_secret_old: SecretStr | None = None
     account_email: str | None = None
     account_key: SecretStr | None = None
     account_url: str | None = None
@@ -127,10 +129,8 @@ class Settings(BaseSettings):
     @field_validator("timezone")
     @classmethod
     def _known_zone(cls, value: str) -> str:
-        try:
-            ZoneInfo(value)
-        except (KeyError, ValueError, OSError) as error:
-            raise ValueError("not a time zone like Europe/Rome") from error
+        if not is_zone(value):
+            raise ValueError("not a time zone like Europe/Rome")
         return value
 
     @property

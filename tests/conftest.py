@@ -38,7 +38,7 @@ def _new_machine(tmp_path_factory: pytest.TempPathFactory) -> Callable[[], Path]
 
 @pytest.fixture(autouse=True)
 def machine(monkeypatch: pytest.MonkeyPatch, _new_machine: Callable[[], Path]) -> Path:
-    """An empty home and an empty working directory, no setting in the environment, English."""
+    """An empty home and an empty working directory, no setting in the environment, English, Rome."""
     machine = _new_machine()
     for name in list(os.environ):
         if name.startswith(SETTINGS) and not name.startswith(KEPT):
@@ -46,6 +46,7 @@ def machine(monkeypatch: pytest.MonkeyPatch, _new_machine: Callable[[], Path]) -
     for name in LANGUAGE:
         monkeypatch.delenv(name, raising=False)
     monkeypatch.setenv("LANG", "C.UTF-8")
+    monkeypatch.setenv("TZ", "Europe/Rome")
     home = machine / "home"
     for name in ("HOME", "USERPROFILE"):
         monkeypatch.setenv(name, str(home))

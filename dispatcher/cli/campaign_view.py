@@ -8,13 +8,16 @@ from decimal import Decimal
 from itertools import zip_longest
 from typing import TYPE_CHECKING, Any
 
+from dispatcher.cli.moment_text import stamp
 from dispatcher.cli.output import Output, known
 from dispatcher.ledger import CampaignState, CampaignView, Ledger, Priority, RowState
 from dispatcher.ledger.canaries import canary_rows
-from dispatcher.ledger.states import SENT
+from dispatcher.ledger.states import PROBLEM, SENT
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:
+    from zoneinfo import ZoneInfo
+
     from dispatcher.intake.requests import Landing
     from dispatcher.report.bill import CampaignBill
     from dispatcher.report.write import ReportWritten
@@ -77,9 +80,12 @@ def show_counts(output: Output, counts: dict[RowState, int]) -> None:
 
 
 def show_campaigns(
-    output: Output, campaigns: Sequence[CampaignView], times: Sequence[datetime | None] = ()
+    output: Output,
+    campaigns: Sequence[CampaignView],
+    zone: ZoneInfo,
+    times: Sequence[datetime | None] = (),
 ) -> None:
-    """One line per campaign, newest first; ``times``: until when each of them waits."""
+    """One line per campaign, newest first, on the clock of ``zone``; ``times``: until when each of them waits."""
     words = output.wording
     if not campaigns:
         output.tell("status.none")
@@ -91,10 +97,10 @@ def show_campaigns(
             file=campaign.file_name,
             rows=words.count("plan.rows", campaign.rows),
             gateway=campaign.gateway,
-            at=campaign.created_at.astimezone().strftime("%Y-%m-%d %H:%M"),
+            at=stamp(campaign.created_at, zone),
         )
         if until is not None:
-            output.tell("status.waits_until", until=until.strftime("%Y-%m-%d %H:%M"))
+            output.tell("status.waits_until", until=stamp(until, zone))
         if campaign.priority != Priority.NORMAL:
             output.tell("status.priority", priority=words(f"priorities.{Priority(campaign.priority).code}"))
 
@@ -105,13 +111,14 @@ def show_campaign(
     campaign: CampaignView,
     counts: dict[RowState, int],
     bill: CampaignBill,
+    zone: ZoneInfo,
 ) -> None:
     """One campaign in full."""
     from dispatcher.cli.bill_view import show_bill
     from dispatcher.report.reasons import SHOWN_TEXT, reason_text
 
     words = output.wording
-    show_campaigns(output, [campaign])
+    show_campaigns(output, [campaign], zone)
     if campaign.state_reason:
         output.tell("status.reason", reason=state_reason(words, campaign.state_reason))
     if first := canary_rows(campaign.canary):
@@ -127,6 +134,9 @@ def show_campaign(
             state=words(f"states.{row.state.code}"),
             reason=reason_text(words, row, texts.get(row.row)) if row.reason else "",
         )
+    more = sum(counts.get(state, 0) for state in PROBLEM) - len(problems)
+    if more > 0:
+        output.say(words.count("status.more_problems", more))
     if campaign.report_path:
         output.tell("run.report", path=campaign.report_path)
 
@@ -144,7 +154,7 @@ def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int
     actual = actual_cost(campaign, counts)
     estimated = known(campaign.estimated_cost, campaign.unpriced_rows)
     output.tell(
-        "run.cost",
+        "run.cost" if _may_change(campaign, counts) else "run.final_cost",
         actual=words("plan.unknown_cost") if actual is None else words.money(actual, campaign.currency),
         estimated=words("plan.unknown_cost")
         if estimated is None
@@ -152,6 +162,12 @@ def show_cost(output: Output, campaign: CampaignView, counts: dict[RowState, int
     )
     if campaign.accepted_unpriced and actual is not None:
         output.say(words.count("run.unpriced", campaign.accepted_unpriced))
+
+
+def _may_change(campaign: CampaignView, counts: dict[RowState, int]) -> bool:
+    """Whether more may be charged: not every row has come to its end, or some price has not been told."""
+    moving = (RowState.READY, RowState.SENDING, RowState.IN_DOUBT, RowState.ACCEPTED)
+    return bool(campaign.accepted_unpriced) or any(counts.get(state) for state in moving)
 
 
 def show_landing(output: Output, landing: Landing, limit: Decimal | None = None) -> None:

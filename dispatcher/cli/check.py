@@ -116,7 +116,10 @@ def check(
         history = history_of(ledger_there, target, guard_days=days, now=now)
         ahead = 0 if ledger_there is None else ledger_there.traffic.rows_ahead(target)
         requests = plan_requests(flags, settings)
-        book, credit = learnt_book(application.price_book(), ledger_there, target), funds(flags, settings)
+        book, credit = (
+            learnt_book(application.price_book(), ledger_there, target, now),
+            funds(flags, settings),
+        )
         found_credit = asked_credit(application, output) if account else None
         if found_credit is not None:
             credit = merged(credit, found_credit, book.currency, now)

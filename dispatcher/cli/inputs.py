@@ -120,9 +120,9 @@ def timing_options(flags: TimingFlags, settings: Settings) -> list[TimingOptions
     return reminders
 
 
-def funds(flags: FileFlags | None, settings: Settings) -> Funds:
-    """Bundles and wallet from flags, else from settings."""
-    bundle, typed = (flags.bundle, flags.wallet) if flags else (None, None)
+def funds(flags: FileFlags | None, settings: Settings, wallet_typed: str | None = None) -> Funds:
+    """Bundles and wallet from flags, else from settings; ``wallet_typed`` where there are no flags about a file."""
+    bundle, typed = (flags.bundle, flags.wallet) if flags else (None, wallet_typed)
     texts = bundle or [text for text in settings.bundles.replace(";", ",").split(",") if text.strip()]
     wallet: Decimal | None = settings.wallet if typed is None else parse_money(typed)
     bundles: dict[str, int] = {}

@@ -72,13 +72,19 @@ def launch_file(
     )
 
 
-def resume_campaign(configuration: Configuration, output: Output, request: ResumeRequest, ways: Ways) -> int:
-    """Resume a campaign; gives the exit code."""
+def resume_campaign(
+    configuration: Configuration,
+    output: Output,
+    request: ResumeRequest,
+    ways: Ways,
+    wallet: str | None = None,
+) -> int:
+    """Resume a campaign, with so much in the wallet as far as a person says; gives the exit code."""
     announce_gateway(configuration, output)
     return _launch(
         configuration,
         output,
-        funds(None, configuration.settings),
+        funds(None, configuration.settings, wallet),
         lambda house, watcher: [
             Launch(
                 house,

@@ -22,6 +22,7 @@ from dispatcher.campaign.sheet.formulas import guard_formula
 from dispatcher.cli.output import Output, for_scripts
 from dispatcher.errors import DispatcherError
 from dispatcher.gateway.masking import ShownMessage
+from dispatcher.intake.account import CURRENCY
 from dispatcher.intake.listed import Listed
 
 FIELDS = tuple(field.name for field in fields(ShownMessage))
@@ -56,7 +57,7 @@ class TableView:
         lines = [{name: self._cell(each, name) for name in _TABLE} for each in messages]
         first = not self._widths
         for name in _TABLE:
-            heading = len(self._output.wording(f"message_fields.{name}"))
+            heading = len(self._heading(name))
             self._widths[name] = max(self._widths.get(name, heading), *(len(line[name]) for line in lines))
         self._output.say(self._rendered(lines, first))
         return self._output.is_read
@@ -78,12 +79,17 @@ class TableView:
         value = getattr(message, name)
         return local(value, self._zone) if isinstance(value, datetime) else plain(value)
 
+    def _heading(self, name: str) -> str:
+        heading = self._output.wording(f"message_fields.{name}")
+        said = {"created_at": str(self._zone), "total_price": CURRENCY}.get(name)
+        return heading if said is None else f"{heading} ({said})"
+
     def _rendered(self, lines: Sequence[Mapping[str, str]], first: bool) -> str:
         table = Table(box=None, pad_edge=False, show_header=first, header_style="")
         for name in _TABLE:
             long = name == "text"
             width = None if long else self._widths[name]
-            heading = self._output.wording(f"message_fields.{name}")
+            heading = self._heading(name)
             table.add_column(heading, width=width, no_wrap=True, overflow="ellipsis" if long else "fold")
         for line in lines:
             table.add_row(*(Text(line[name]) for name in _TABLE))

@@ -108,20 +108,29 @@ def show(
 ) -> int:
     """Everything the gateway says about a message; codes and callback headers are masked."""
     from dataclasses import asdict
+    from decimal import Decimal
 
     from dispatcher.cli.listing_view import local, plain
     from dispatcher.cli.session import configure
     from dispatcher.errors import UsageError
+    from dispatcher.intake.account import CURRENCY
     from dispatcher.intake.listed import find_message
 
     configuration, output = configure(as_json, gateway=gateway, ledger=ledger, lang=lang)
     found = _with_house(configuration, output, lambda house: find_message(house, message))
     if found is None:
         raise UsageError("no_message", found=message)
+    zone = configuration.settings.zone
     for name, value in asdict(found).items():
-        if value is not None and value is not False:
-            said = local(value, configuration.settings.zone) if isinstance(value, datetime) else plain(value)
-            output.say(f"{output.wording(f'message_fields.{name}')}: {said}")
+        if value is None or value is False:
+            continue
+        if isinstance(value, datetime):
+            said = f"{local(value, zone)} ({zone})"
+        elif isinstance(value, Decimal):
+            said = output.wording.money(value, CURRENCY)
+        else:
+            said = output.wording("account.yes") if value is True else plain(value)
+        output.say(f"{output.wording(f'message_fields.{name}')}: {said}")
     output.result(asdict(found))
     return 0
 

@@ -28,6 +28,7 @@ def resume(
     without_refused: o.WithoutRefused = False,
     yes: o.Yes = False,
     max_cost: o.MaxCost = None,
+    wallet: o.Wallet = None,
     priority: o.PriorityName = None,
     no_wait: o.NoWait = False,
     wait_delivery: o.WaitDelivery = None,
@@ -64,7 +65,7 @@ def resume(
     stay = duration("--wait-delivery", wait_delivery)
     first = chosen_canary(None, canary_wait)
     ways = Ways(yes=yes, wait=not no_wait, wait_delivery=stay, canary=first)
-    return resume_campaign(configuration, output, request, ways)
+    return resume_campaign(configuration, output, request, ways, wallet)
 
 
 def pause(

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from decimal import Decimal
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -70,9 +71,9 @@ def send(
     with ended_like_ctrl_c(), Application(configuration, output.wording) as application:
         house = application.house(Funds({}, None))
         plan = plan_code(house, order)
-        _show_price(output, plan, house.book.currency)
         if dry_run:
             return _tried(output, plan, try_code(house, plan), house.book.currency)
+        _show_price(output, plan, house.book.currency)
         answer = send_code(house, plan, limits)
     return _sent(output, plan, answer, show_code=show_code)
 
@@ -88,9 +89,11 @@ def _show_price(output: Output, plan: CodePlan, currency: str) -> None:
 def _tried(output: Output, plan: CodePlan, message: Any, currency: str) -> int:
     from dispatcher.gateway.masking import shown
 
-    parts = output.wording.count("plan.parts", message.message_count or 1)
-    if message.total_price:
-        price = output.wording.money(message.total_price, currency)
+    n = message.message_count or 1
+    parts = output.wording.count("plan.parts", n)
+    # a worldwide price is 0 while nobody has named it
+    if cost := message.total_price or (plan.price or Decimal(0)) * n:
+        price = output.wording.money(cost, currency)
         output.tell("otp.tried_at", recipient=plan.request.recipient, parts=parts, price=price)
     else:
         output.tell("otp.tried", recipient=plan.request.recipient, parts=parts)

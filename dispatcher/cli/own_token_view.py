@@ -8,6 +8,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
+from dispatcher.campaign.price_book import UNKNOWN_CEILING
 from dispatcher.cli.output import Output
 from dispatcher.errors import DispatcherError
 from dispatcher.gateway.account import Account
@@ -33,6 +34,8 @@ class SeenToken:
 
     own: OwnToken
     used: Used | None
+    by_limit: bool
+    """The amount is the campaign's limit, not the most that its messages may cost."""
 
 
 def see_own_token(house: House, landing: Landing) -> SeenToken | None:
@@ -41,7 +44,8 @@ def see_own_token(house: House, landing: Landing) -> SeenToken | None:
     if own is None:
         return None
     turned_away = landing.campaign.state_reason == Stop.TOKEN_CAP
-    return SeenToken(own, _used(house, own.token) if turned_away and own.token is not None else None)
+    used = _used(house, own.token) if turned_away and own.token is not None else None
+    return SeenToken(own, used, by_limit=landing.campaign.max_cost is not None)
 
 
 def own_token_values(seen: SeenToken | None) -> dict[str, Any] | None:
@@ -64,6 +68,9 @@ def show_own_token(output: Output, seen: SeenToken | None) -> None:
     output.tell(
         "run.own_token_deleted" if seen.own.token is None else "run.own_token",
         amount=words.money(seen.own.wallet_amount.normalize(), CURRENCY),
+        why=words("run.own_token_limit")
+        if seen.by_limit
+        else words("run.own_token_most", part=words.money(UNKNOWN_CEILING, CURRENCY)),
         requests=words.count("account.requests", seen.own.total_requests),
     )
     if seen.used is not None:

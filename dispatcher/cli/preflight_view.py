@@ -10,6 +10,8 @@ from dispatcher.cli.output import Output
 from dispatcher.wording import Wording
 
 if TYPE_CHECKING:  # `check` shows the list of words too, and needs no gateway
+    from zoneinfo import ZoneInfo
+
     from dispatcher.intake.house import OtherTexts
     from dispatcher.sending.preflight import PreflightResult
 
@@ -45,14 +47,14 @@ def show_listed(output: Output, rows: Mapping[str, int]) -> None:
         output.say(words.count("preflight.listed_more", len(most) - _SHOWN))
 
 
-def other_texts_line(words: Wording, found: OtherTexts) -> str:
+def other_texts_line(words: Wording, found: OtherTexts, zone: ZoneInfo) -> str:
     """Who already got another text lately."""
     started = found.campaign.started_at or found.campaign.created_at
     return words(
         "preflight.other_texts",
         people=words.number(found.people),
         out_of=words.number(found.out_of),
-        day=f"{started.astimezone():%Y-%m-%d}",
+        day=f"{started.astimezone(zone):%Y-%m-%d}",
         campaign=found.campaign.id,
         file=found.campaign.file_name,
     )

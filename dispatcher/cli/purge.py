@@ -70,8 +70,10 @@ def purge(
 
 
 def _show_plan(output: Output, plan: PurgePlan, zone: ZoneInfo) -> None:
+    from dispatcher.cli.moment_text import stamp
+
     words = output.wording
-    at = f"{plan.before.astimezone(zone):%Y-%m-%d %H:%M}"
+    at = stamp(plan.before, zone)
     campaigns, rows = words.count("purge.campaigns", len(plan.campaigns)), words.count("plan.rows", plan.rows)
     output.tell("purge.plan", at=at, campaigns=campaigns, rows=rows)
     for left in plan.left:

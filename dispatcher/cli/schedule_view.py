@@ -39,7 +39,7 @@ def plan_once(application: Application, batch: BatchOptions, gateway: str) -> Pl
     now, days = application.now(), application.settings.guard_days
     ledger = application.existing_ledger()
     history = history_of(ledger, gateway, guard_days=days, now=now)
-    book = learnt_book(application.price_book(batch.prices), ledger, gateway)
+    book = learnt_book(application.price_book(batch.prices), ledger, gateway, now)
     return plan_file(batch.request.plan, book, batch.funds, history, now, words)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from datetime import datetime
 from decimal import ROUND_CEILING, Decimal
 from typing import Any
@@ -19,12 +18,6 @@ _CENT = Decimal("0.01")
 def next_time(ledger: Ledger, campaign: CampaignView) -> datetime | None:
     """When the next row is due of a campaign that waits for times."""
     return ledger.queries.next_due(campaign.id) if campaign.state is CampaignState.WAITING else None
-
-
-def local_times(ledger: Ledger, campaigns: Sequence[CampaignView], zone: ZoneInfo) -> list[datetime | None]:
-    """:func:`next_time` of each, on the clocks of ``zone``."""
-    times = [next_time(ledger, campaign) for campaign in campaigns]
-    return [None if each is None else each.astimezone(zone) for each in times]
 
 
 def limit_needed(ledger: Ledger, campaign: CampaignView) -> Decimal | None:

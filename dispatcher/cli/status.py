@@ -39,7 +39,7 @@ def status(
     from dispatcher.cli.exits import campaign_exit
     from dispatcher.cli.funnel_view import funnel_values, show_funnel
     from dispatcher.cli.session import configure
-    from dispatcher.cli.standing_view import local_times, show_standing, standing_values
+    from dispatcher.cli.standing_view import next_time, show_standing, standing_values
     from dispatcher.report.bill import bill_of
     from dispatcher.report.funnel import funnel_of
 
@@ -48,9 +48,8 @@ def status(
         opened = application.required_ledger() if campaign is not None else application.existing_ledger()
         if campaign is None:
             views = opened.queries.campaigns() if opened else []
-            show_campaigns(
-                output, views, local_times(opened, views, application.settings.zone) if opened else []
-            )
+            times = [next_time(opened, view) for view in views] if opened else []
+            show_campaigns(output, views, application.settings.zone, times)
             shown = [
                 {**campaign_values(view, opened.queries.counts(view.id)), **standing_values(opened, view)}
                 for view in views
@@ -62,7 +61,7 @@ def status(
         view = opened.queries.campaign(campaign)
         counts = opened.queries.counts(campaign)
         bill = bill_of(opened, view)
-        show_campaign(output, opened, view, counts, bill)
+        show_campaign(output, opened, view, counts, bill, application.settings.zone)
         show_standing(output, opened, view, application.settings.zone)
         funnel = funnel_of(bill.groups)
         show_funnel(output, funnel)

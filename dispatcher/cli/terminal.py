@@ -20,7 +20,7 @@ from rich.text import Text
 from dispatcher.campaign.plan import Planner
 from dispatcher.campaign.prices import Bill
 from dispatcher.cli.canary_view import show_judgement
-from dispatcher.cli.moment_text import moment_text
+from dispatcher.cli.moment_text import clock, moment_text
 from dispatcher.cli.output import Output
 from dispatcher.cli.plan_view import show_plan
 from dispatcher.cli.preflight_view import (
@@ -161,7 +161,7 @@ class Terminal:
     def other_texts(self, found: OtherTexts) -> None:
         """Before the question, or as a warning where ``--yes`` has answered it."""
         self.close()
-        line = other_texts_line(self._words, found)
+        line = other_texts_line(self._words, found, self._times.zone)
         if self._yes:
             self._output.warn(line)
         else:
@@ -215,9 +215,8 @@ class Terminal:
             return
         self._said_until = outlook.until
         self.close()
-        self._output.say(
-            self._words.count("run.doubts_until", in_doubt, until=f"{outlook.until.astimezone():%H:%M:%S}")
-        )
+        until = clock(outlook.until, self._times.zone)
+        self._output.say(self._words.count("run.doubts_until", in_doubt, until=until))
 
     def _say_obstacle(self, outlook: Outlook, in_doubt: int) -> None:
         (obstacle, _), *_ = Counter(outlook.open.values()).most_common(1)
@@ -246,7 +245,7 @@ class Terminal:
             delivered=self._words.number(seen.delivered),
             failed=self._words.number(seen.failed),
             on_the_way=self._words.number(seen.on_the_way),
-            until=f"{seen.until.astimezone():%H:%M:%S}",
+            until=clock(seen.until, self._times.zone),
         )
         self._progress(line, final / max(1, final + seen.on_the_way))
 

@@ -31,7 +31,7 @@ def bring_in(
     now = house.clock.now()
     history = history_of(house.ledger, house.gateway, guard_days=house.guard.days, now=now)
     funds = house.ask_funds(house.funds, house.book.currency) if house.ask_funds else house.funds
-    book = learnt_book(house.book, house.ledger, house.gateway)
+    book = learnt_book(house.book, house.ledger, house.gateway, house.clock.now())
     planner = make_planner(request.plan, book, funds, history, now)
     load = LoadRequest(
         request=request.plan,

@@ -53,16 +53,17 @@ def hold_if_short(house: House, campaign_id: int) -> Shortfall | None:
 
 
 def shortfall(house: House, campaign_id: int) -> Shortfall | None:
-    """What the account lacks for the rows that are ready; None when it is enough, or nobody knows.
+    """What the wallet lacks for the rows that are ready; None when it is enough, or nobody knows.
 
-    Asked afresh, since a plan may be older than the last payment.  What the operator said about the wallet stands.
+    Asked afresh, since a plan may be older than the last payment.  What the operator said stands, also where it is
+    said to be too little.
     """
-    if house.ask_funds is None or house.funds.wallet is not None:
-        return None
-    funds = house.ask_funds(house.funds, house.book.currency)
+    funds = house.funds
+    if house.ask_funds is not None:
+        funds = house.ask_funds(funds, house.book.currency)
     if funds.wallet is None:
         return None
-    pricer = Pricer(learnt_book(house.book, house.ledger, house.gateway), funds)
+    pricer = Pricer(learnt_book(house.book, house.ledger, house.gateway, house.clock.now()), funds)
     for rows in house.ledger.unsent.payable(campaign_id):
         numbers, routes, countries, parts = (
             np.array(column, dtype=object) for column in zip(*rows, strict=True)

@@ -19,6 +19,7 @@ from dispatcher.errors import DispatcherError, FileError, UsageError
 from dispatcher.gateway.account import Account
 from dispatcher.intake.superseding import Older
 from dispatcher.ledger import CampaignView, Ledger
+from dispatcher.ledger.forecasts import Foretold
 from dispatcher.report.write import ReportWritten
 from dispatcher.sending.canary import Judgement
 from dispatcher.sending.owners import Owners
@@ -108,6 +109,7 @@ class Question:
     max_cost: Decimal | None
     committed: Decimal  # spent or reserved by what was sent before
     dearest: Decimal | None = None  # what the gateway's own prices make of ``cost``, when that is more
+    foretold: Foretold | None = None  # what the dry runs said, bundles aside
 
 
 @dataclass(frozen=True)

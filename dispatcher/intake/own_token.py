@@ -52,6 +52,17 @@ class Terms:
         return max(LEAST_AMOUNT, (self.approved - spent_before).quantize(_MICRO, rounding=ROUND_DOWN))
 
 
+@dataclass(frozen=True)
+class _Made:
+    """``left_over``: tokens of the campaign's name that were there before ``own`` was made: of a process that was
+    killed before it could write the secret down, or of one that is about to; to be deleted by who wrote it down first.
+    """
+
+    own: OwnToken
+    is_new: bool = False
+    left_over: tuple[SecretStr, ...] = ()
+
+
 def arm(house: House, campaign_id: int) -> None:
     """Before a campaign is sent that wants a token of its own: make one, or set the limits of the one it has anew.
 
@@ -65,11 +76,21 @@ def arm(house: House, campaign_id: int) -> None:
     terms = _terms(house, own)
     made = desk.ask(lambda account: _armed(account, own, terms, house.clock.now()))
     try:
-        house.ledger.own_tokens.keep(made, house.clock.now())
+        kept = house.ledger.own_tokens.keep(made.own, house.clock.now(), instead_of=own.token)
     except DispatcherError:
-        if own.token is None and made.token is not None:
-            desk.ask(partial(_deleted, made.token))  # nobody would ever use it
+        _abandon(desk, made)
         raise
+    if not kept:
+        _abandon(desk, made)  # another process was first, and its token is the campaign's
+        return
+    for left in made.left_over:
+        desk.ask(partial(_deleted, left))
+
+
+def _abandon(desk: AccountAsker, made: _Made) -> None:
+    """Nobody would ever use it."""
+    if made.is_new and made.own.token is not None:
+        desk.ask(partial(_deleted, made.own.token))
 
 
 def required_desk(house: House) -> AccountAsker:
@@ -131,7 +152,7 @@ def _terms(house: House, own: OwnToken) -> Terms:
     )
 
 
-async def _armed(account: Account, own: OwnToken, terms: Terms, now: datetime) -> OwnToken:
+async def _armed(account: Account, own: OwnToken, terms: Terms, now: datetime) -> _Made:
     before = own.spent_before or Decimal(0)
     if own.token is not None and (known := await account.token(own.token)) is not None:
         used = known.stats.total_requests if known.stats else None
@@ -139,20 +160,18 @@ async def _armed(account: Account, own: OwnToken, terms: Terms, now: datetime) -
         body = _body(terms, list(known.scopes or ()), terms.amount(before), requests)
         changed = await account.update_token(own.token, body)
         if changed is not None:
-            return _kept(own, changed, before, body, terms, now)
+            return _Made(_kept(own, changed, before, body, terms, now))
     scopes = sms_scopes(await account.scopes())
-    # what a process left that was killed before it could write the secret down
-    for left in await account.tokens():
-        if left.name == terms.name:
-            await account.delete_token(left.token)
+    left_over = tuple(left.token for left in await account.tokens() if left.name == terms.name)
     wanted = [scope_for(route, scopes, terms.host) for route in terms.routes]
     body = _body(terms, wanted, terms.amount(terms.committed), terms.requests)
     made = await account.create_token(body)
     try:
-        return _kept(own, made, terms.committed, body, terms, now)
+        kept = _kept(own, made, terms.committed, body, terms, now)
     except Halted:
         await account.delete_token(made.token)
         raise
+    return _Made(kept, is_new=True, left_over=left_over)
 
 
 def _body(terms: Terms, scopes: list[str], amount: Decimal, requests: int) -> dict[str, Any]:

@@ -20,6 +20,10 @@ if TYPE_CHECKING:
     from dispatcher.ledger import Ledger
     from dispatcher.ledger.memory import SentRow as MemoryRow
 
+LEARNT_FOR = timedelta(days=365)
+"""After that long without a charge a price is forgotten: tariffs change, and a range that only ever widens says less
+and less."""
+
 
 @dataclass(frozen=True)
 class PlanRequest:
@@ -73,8 +77,8 @@ def history_of(ledger: Ledger | None, gateway: str, *, guard_days: int, now: dat
     return NoHistory() if ledger is None else LedgerHistory(ledger, gateway, now - timedelta(days=guard_days))
 
 
-def learnt_book(book: PriceBook, ledger: Ledger | None, gateway: str) -> PriceBook:
-    """``book``, and for what it does not say the prices that this gateway's charges have shown so far."""
+def learnt_book(book: PriceBook, ledger: Ledger | None, gateway: str, now: datetime) -> PriceBook:
+    """``book``, and for what it does not say the prices that this gateway's charges have shown within a year."""
     if ledger is None:
         return book
     return book.with_learnt(
@@ -86,7 +90,7 @@ def learnt_book(book: PriceBook, ledger: Ledger | None, gateway: str) -> PriceBo
                 seen.high.normalize(),
                 seen.last_seen,
             )
-            for place, seen in ledger.learnt.of(gateway).items()
+            for place, seen in ledger.learnt.of(gateway, now - LEARNT_FOR).items()
         }
     )
 

@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+from decimal import Decimal
+
 from dispatcher.intake.house import House, Question
+from dispatcher.ledger.forecasts import Foretold
 
 
 def next_question(house: House, campaign_id: int) -> Question | None:
@@ -30,7 +33,15 @@ def next_question(house: House, campaign_id: int) -> Question | None:
         max_cost=campaign.max_cost,
         committed=campaign.committed_cost,
         dearest=reserve if cost is not None and reserve is not None and reserve > cost else None,
+        foretold=_foretold(house, campaign_id),
     )
+
+
+def _foretold(house: House, campaign_id: int) -> Foretold | None:
+    said = house.ledger.forecasts.dry_runs(campaign_id).values()
+    if not said:
+        return None
+    return Foretold(rows=sum(each.rows for each in said), cost=sum((each.cost for each in said), Decimal(0)))
 
 
 def is_above_cap(question: Question) -> bool:

@@ -88,9 +88,11 @@ class LearntPrices:
     def __init__(self, database: Database) -> None:
         self._database = database
 
-    def of(self, gateway: str) -> Mapping[tuple[str, str], Learnt]:
-        """By route and country, per part."""
+    def of(self, gateway: str, since: datetime | None = None) -> Mapping[tuple[str, str], Learnt]:
+        """By route and country, per part; without the prices that nobody was charged ``since``."""
         query = select(learnt_prices).where(learnt_prices.c.gateway == gateway)
+        if since is not None:
+            query = query.where(learnt_prices.c.last_seen >= since)
         seen: dict[tuple[str, str], list[Row[Any]]] = defaultdict(list)
         with self._database.read() as connection:
             for row in connection.execute(query.order_by(learnt_prices.c.price)):

@@ -12,7 +12,7 @@ from decimal import Decimal
 from typing import Any
 
 from pydantic import SecretStr
-from sqlalchemy import Column, Integer, MetaData, Row, Select, Table, Text, select, update
+from sqlalchemy import Column, ColumnElement, Integer, MetaData, Row, Select, Table, Text, select, update
 
 from dispatcher.ledger.database import Database
 from dispatcher.ledger.journal import note
@@ -75,8 +75,11 @@ class OwnTokens:
             found = connection.execute(_query().where(campaign_tokens.c.campaign_id == campaign_id)).first()
         return None if found is None else _own(found)
 
-    def keep(self, own: OwnToken, now: datetime) -> None:
-        """The token was made, or its limits are others now."""
+    def keep(self, own: OwnToken, now: datetime, *, instead_of: SecretStr | None) -> bool:
+        """The token was made, or its limits are others now; ``instead_of`` is the one that the campaign had before.
+
+        False, and nothing is changed, where it has another one by now: of two that make one at once, one is first.
+        """
         if own.token is None:
             raise ValueError("there is nothing to keep")
         values = {
@@ -88,8 +91,9 @@ class OwnTokens:
             "gone_at": None,
         }
         with self._database.write() as connection:
-            mine = campaign_tokens.c.campaign_id == own.campaign_id
-            connection.execute(update(campaign_tokens).where(mine).values(values))
+            mine = (campaign_tokens.c.campaign_id == own.campaign_id, _is(instead_of))
+            if connection.execute(update(campaign_tokens).where(*mine).values(values)).rowcount != 1:
+                return False
             note(
                 connection,
                 "own_token_made",
@@ -98,6 +102,7 @@ class OwnTokens:
                 wallet_amount=str(own.wallet_amount),
                 total_requests=own.total_requests,
             )
+        return True
 
     def forget(self, campaign_id: int, now: datetime) -> None:
         """The secret is of no use any more."""
@@ -119,6 +124,11 @@ class OwnTokens:
         query = _query().where(campaign_tokens.c.token.is_not(None), *where)
         with self._database.read() as connection:
             return [_own(row) for row in connection.execute(query.order_by(campaign_tokens.c.campaign_id))]
+
+
+def _is(token: SecretStr | None) -> ColumnElement[bool]:
+    held = campaign_tokens.c.token
+    return held.is_(None) if token is None else held == token.get_secret_value()
 
 
 def _query() -> Select[Any]:

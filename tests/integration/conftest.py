@@ -42,7 +42,8 @@ def cli(tmp_path: Path) -> Iterator[Cli]:
     here.mkdir()
     home.mkdir()
     env = {name: os.environ[name] for name in KEPT_VARIABLES if name in os.environ}
-    env |= {"HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8", "PYTHONPATH": str(REPOSITORY)}
+    env |= {"HOME": str(home), "USERPROFILE": str(home), "LANG": "C.UTF-8", "TZ": "Europe/Rome"}
+    env |= {"PYTHONPATH": str(REPOSITORY)}
     env |= {"PYTHONFAULTHANDLER": "1", "PYTHONUTF8": "1"}
     for name in ("XDG_CONFIG_HOME", "XDG_DATA_HOME", "XDG_CACHE_HOME", "XDG_STATE_HOME"):
         env[name] = str(home / name.lower())

@@ -232,8 +232,8 @@ def test_a_port_that_is_taken_is_named(cli: Cli) -> None:
     with socket.create_server(("127.0.0.1", 0)) as taken:
         port = taken.getsockname()[1]
         answer = cli.json("serve", "--port", str(port), "--gateway", "simulator")
-    assert (answer["code"], answer["error"]["code"]) == (2, "serve_address")
-    assert answer["error"]["found"] == f"127.0.0.1:{port}"
+    assert (answer["code"], answer["error"]["code"]) == (2, "serve_port_taken")
+    assert answer["error"]["found"] == str(port)
 
 
 def test_its_gateway_has_to_be_named(cli: Cli) -> None:

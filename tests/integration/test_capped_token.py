@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import signal
-from collections.abc import Callable, Iterator
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -13,9 +16,16 @@ from typing import Any
 import httpx
 import pytest
 
+from dispatcher.accounts import AccountDesk
+from dispatcher.application import Application
+from dispatcher.campaign.prices import Funds
+from dispatcher.gateway.account import Account
 from dispatcher.gateway.models import Route
 from dispatcher.gateway.simulator import SimulatorConfig, SimulatorThread
+from dispatcher.intake.own_token import arm
 from dispatcher.ledger import CampaignState, Ledger
+from dispatcher.settings import load
+from dispatcher.wording import Wording
 from tests.integration.inside import Inside
 from tests.integration.processes import TOKEN, Cli, GatewayOutside, once_each, people, write_rows
 
@@ -180,6 +190,48 @@ def test_what_a_killed_process_left_at_the_provider_goes_first(inside: Inside, s
     assert httpx.post(f"{gateway.url}/tokens", json=body, auth=BASIC).status_code == 200
     file_of(inside, people(2))
     assert inside.json("run", "people.csv", "--yes", "--capped-token")["code"] == 0
+    assert tokens(gateway) == []
+
+
+class Together:
+    """The account, as two see it who both have made a token before either has written it down."""
+
+    def __init__(self, desk: AccountDesk, made: threading.Barrier) -> None:
+        self._desk = desk
+        self._made: threading.Barrier | None = made
+
+    def ask(self, question: Callable[[Account], Awaitable[Any]]) -> Any:
+        answer = self._desk.ask(question)
+        made, self._made = self._made, None
+        if made is not None:
+            made.wait(30)
+        return answer
+
+
+def test_of_two_that_arm_a_campaign_at_once_one_token_is_left(inside: Inside, starting: Gateways) -> None:
+    gateway = starting()
+    file_of(inside, people(2))
+    planned = inside.json("run", "people.csv", "--capped-token")
+    assert planned["error"]["code"] == "usage_needs_yes"
+    both = threading.Barrier(2)
+
+    def one(_: int) -> None:
+        with Application(load({}), Wording("en")) as application:
+            desk = application.account()
+            assert desk is not None
+            house = application.house(Funds({}, None))
+            arm(replace(house, account=lambda: Together(desk, both)), 1)
+
+    with ThreadPoolExecutor(2) as threads:
+        list(threads.map(one, range(2)))
+    (left,) = tokens(gateway)
+    ledger = Ledger.open(f"sqlite:///{inside.folder.parent / 'ledger' / 'ledger.db'}")
+    own = ledger.own_tokens.of(1)
+    ledger.dispose()
+    assert own is not None
+    assert own.token is not None
+    assert own.token.get_secret_value() == left["token"]
+    assert inside.json("resume", "1", "--yes")["code"] == 0
     assert tokens(gateway) == []
 
 

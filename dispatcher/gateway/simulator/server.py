@@ -24,6 +24,7 @@ from dispatcher.gateway.simulator.handlers import Gateway
 from dispatcher.gateway.simulator.inspection import Received, as_json, received_from, sends_by_text
 from dispatcher.gateway.simulator.messages import micros, microseconds
 from dispatcher.gateway.simulator.store import Store, euro
+from dispatcher.ports import free_port, is_taken, problem_of
 
 _INSPECTION = "/_simulator/"
 
@@ -68,7 +69,7 @@ class Simulator:
     async def start(self, host: str = "127.0.0.1", port: int = 0) -> str:
         """Listen (port 0: any free one) and return the base URL.
 
-        Raises UsageError ``simulator_address_unusable`` or ``simulator_state_unusable``.
+        Raises UsageError ``simulator_port_taken``, ``simulator_address_unusable`` or ``simulator_state_unusable``.
         """
         self._store = Store(self.config, self._kept)
         self._gateway = Gateway(
@@ -86,7 +87,13 @@ class Simulator:
             await web.TCPSite(self._runner, host, port).start()
         except OSError as error:
             await self.stop()
-            raise UsageError("simulator_address_unusable", host=host, port=port, found=str(error)) from error
+            if is_taken(error):
+                raise UsageError(
+                    "simulator_port_taken", found=str(port), host=host, free=free_port(host, port)
+                ) from error
+            raise UsageError(
+                "simulator_address_unusable", host=host, port=port, found=problem_of(error)
+            ) from error
         self._callbacks = Callbacks(
             self.config,
             self._store,

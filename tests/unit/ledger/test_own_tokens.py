@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import timedelta
 from decimal import Decimal
@@ -30,7 +32,7 @@ def made(ledger: Ledger, campaign: int, desk: Any, days: int = 2) -> OwnToken:
         total_requests=30,
         expires_at=desk.now + timedelta(days=days),
     )
-    ledger.own_tokens.keep(own, desk.now)
+    assert ledger.own_tokens.keep(own, desk.now, instead_of=None)
     return own
 
 
@@ -109,3 +111,33 @@ def test_nothing_is_left_of_a_campaign_without_rows(ledger: Ledger, desk: Any) -
     assert (most.rows, most.cost, most.last_due) == (0, 0, None)
     assert ledger.unsent.routes(campaign) == []
     assert list(ledger.unsent.payable(campaign)) == []
+
+
+def test_of_processes_that_make_one_at_once_one_is_first(ledger: Ledger, desk: Any) -> None:
+    campaign, together = desk.campaign(desk.rows(1)), threading.Barrier(4)
+    ledger.own_tokens.want(campaign, desk.now)
+    own = ledger.own_tokens.of(campaign)
+    assert own is not None
+    limits = {"spent_before": Decimal(0), "wallet_amount": Decimal(1), "total_requests": 9}
+
+    def keep(name: str) -> str | None:
+        another = Ledger.open(ledger.url)
+        mine = replace(own, token=SecretStr(name), expires_at=desk.now + timedelta(days=1), **limits)
+        together.wait(30)
+        try:
+            return name if another.own_tokens.keep(mine, desk.now, instead_of=own.token) else None
+        finally:
+            another.dispose()
+
+    names = [f"{SECRET}-{n}" for n in range(4)]
+    with ThreadPoolExecutor(4) as threads:
+        first = [name for name in threads.map(keep, names) if name]
+    kept = ledger.own_tokens.of(campaign)
+    assert kept is not None
+    assert kept.token is not None
+    assert [kept.token.get_secret_value()] == first
+    # the next one names what it found, and is the only one that can
+    assert not ledger.own_tokens.keep(kept, desk.now, instead_of=None)
+    assert ledger.own_tokens.keep(replace(kept, total_requests=10), desk.now, instead_of=kept.token)
+    made = [event for event in ledger.events.of(campaign) if event.kind == "own_token_made"]
+    assert len(made) == 2
