@@ -215,6 +215,6 @@ def ledger_folder(url: str) -> Path:
         return user_data_path("dispatcher", appauthor=False)
     if not parsed.database or parsed.database == ":memory:":
         raise UsageError(
-            "settings_invalid", setting="ledger", found=masked(url), source="", problem="not a file"
+            "settings_invalid", setting="ledger", found=masked(url), source="default", kind="ledger", range=""
         )
     return Path(parsed.database).resolve().parent

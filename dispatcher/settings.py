@@ -16,7 +16,7 @@ from collections.abc import Mapping
 from decimal import Decimal
 from enum import StrEnum
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 from zoneinfo import ZoneInfo
 
 from dotenv import dotenv_values
@@ -45,6 +45,7 @@ __all__ = [
 ]
 
 PREFIX = "DISPATCHER_"
+_KINDS = {"timezone": "zone", "default_region": "region"}
 SECOND_NAMES = {"OPENAPI_TOKEN": "token", "OPENAPI_USERNAME": "account_email", "OPENAPI_KEY": "account_key"}
 
 
@@ -130,7 +131,7 @@ class Settings(BaseSettings):
     @classmethod
     def _known_zone(cls, value: str) -> str:
         if not is_zone(value):
-            raise ValueError("not a time zone like Europe/Rome")
+            raise ValueError(value)
         return value
 
     @property
@@ -194,9 +195,54 @@ def load(
             found=found,
             setting=name,
             source=str(origins.get(name, Origin.DEFAULT)),
-            problem=first["msg"].removeprefix("Value error, "),
+            kind=_kind(name),
+            range=_range(name),
         ) from error
     return Configuration(settings, origins)
+
+
+def bounds(least: float | None, most: float | None) -> str:
+    """``: 1 – 1000``, ``: ≥ 1``, or nothing: the same in every language."""
+    if least is None and most is None:
+        return ""
+    if most is None:
+        return f": ≥ {least:.15g}"
+    return f": ≤ {most:.15g}" if least is None else f": {least:.15g} – {most:.15g}"
+
+
+def _kind(name: str) -> str:
+    """The kind of value a setting takes, by its name in the catalogue's ``kinds``."""
+    if name in _KINDS:
+        return _KINDS[name]
+    if _choices(name):
+        return "one_of"
+    written = str(Settings.model_fields[name].annotation)
+    named = {"Decimal": "amount", "int": "whole", "float": "number"}
+    return next((kind for type_name, kind in named.items() if type_name in written), "text")
+
+
+def _range(name: str) -> str:
+    if choices := _choices(name):
+        return f": {', '.join(choices)}"
+    if name in _KINDS:
+        return ""
+    about = Settings.model_fields[name].metadata
+    least, most = (
+        next((value for each in about if (value := getattr(each, bound, None)) is not None), None)
+        for bound in ("ge", "le")
+    )
+    return bounds(least, most)
+
+
+def _choices(name: str) -> list[str]:
+    """What a setting may be, where that is one of a few words."""
+    annotation = Settings.model_fields[name].annotation
+    return [
+        word
+        for kind in (annotation, *get_args(annotation))
+        for word in get_args(kind)
+        if isinstance(word, str)
+    ]
 
 
 def _named(variables: Mapping[str, str | None]) -> dict[str, str]:

@@ -79,7 +79,10 @@ def choose_target(configuration: Configuration, *, must_be_named: bool = False) 
         kind, url = GatewayKind.CUSTOM, found
         kind = next((GatewayKind(name) for name, host in HOSTS.items() if host == url), kind)
     if settings.token is None:
-        raise UsageError("settings_token_missing", found=chosen)
+        here = kind is GatewayKind.CUSTOM and is_loopback(url)
+        if here:
+            raise UsageError("settings_token_missing_here", found=masked(chosen))
+        raise UsageError("settings_token_missing", found=masked(chosen))
     if kind is GatewayKind.CUSTOM and not is_loopback(url) and not configuration.chosen_now("gateway"):
         raise UsageError("settings_token_to_stranger", found=url, source=str(configuration.origin("gateway")))
     return Target(kind, url, settings.token)

@@ -10,7 +10,6 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 import typer
 
@@ -33,6 +32,7 @@ from dispatcher.cli import (
     worker,
 )
 from dispatcher.cli.output import Output, silence
+from dispatcher.cli.parser_errors import usage_error
 from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
 
@@ -115,7 +115,7 @@ def _run(args: list[str], output: Output) -> int:
         output.error(error)
         return error.exit_code
     except _WRONG_USAGE as error:
-        output.error(_usage(error, args))
+        output.error(usage_error(error, args))
         return UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):
         output.error(Interrupted("interrupted"))
@@ -138,13 +138,6 @@ def language_of(arguments: Sequence[str]) -> str:
     if chosen := os.environ.get("DISPATCHER_LANG"):
         return chosen
     return (os.environ.get("LC_ALL") or os.environ.get("LC_MESSAGES") or os.environ.get("LANG") or "en")[:2]
-
-
-def _usage(error: Any, args: Sequence[str]) -> UsageError:
-    # an option without its value is found before the parser knows whose it is
-    named = " ".join(["dispatcher", *(word for word in args[:1] if not word.startswith("-"))])
-    command = error.ctx.command_path if getattr(error, "ctx", None) else named
-    return UsageError("usage", found=error.format_message(), command=command)
 
 
 def _keep_traceback(error: Exception) -> Path:

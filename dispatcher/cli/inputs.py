@@ -145,7 +145,8 @@ def duration(flag: str, text: str | None) -> timedelta | None:
     units = {"s": 1, "m": 60, "h": 3_600, "d": 86_400}
     number, unit = text.strip()[:-1], text.strip()[-1:].lower()
     if unit not in units or not number.isdecimal() or int(number) > 10_000:
-        raise UsageError("usage_choice", flag=flag, found=text, allowed="90s, 30m, 24h, 2d")
+        example = f"{text.strip()}m" if text.strip().isdecimal() else "30m"
+        raise UsageError("timing_span", flag=flag, found=text, allowed="90s, 30m, 24h, 2d", example=example)
     return timedelta(seconds=int(number) * units[unit])
 
 

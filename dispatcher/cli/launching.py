@@ -128,8 +128,8 @@ def announce_gateway(configuration: Configuration, output: Output) -> None:
     values: dict[str, Any] = {"url": target.base_url}
     if target.kind is not GatewayKind.SIMULATOR:
         values |= {
-            "gateway_origin": configuration.origin("gateway"),
-            "token_origin": configuration.origin("token"),
+            "gateway_origin": output.wording(f"origins.{configuration.origin('gateway')}"),
+            "token_origin": output.wording(f"origins.{configuration.origin('token')}"),
         }
     output.tell(f"run.gateway_{target.kind}", **values)
 

@@ -135,7 +135,7 @@ def _rename(temporary: Path, target: Path) -> None:
     try:
         os.replace(temporary, target)
     except (PermissionError, IsADirectoryError) as error:  # Windows refuses while Excel has the target open
-        raise FileError("report_is_open", file=str(target), found=error.strerror or str(error)) from error
+        raise FileError("report_is_open", file=str(target), found=type(error).__name__) from error
 
 
 def _keep_rename(folder: Path) -> None:
@@ -152,10 +152,10 @@ def _keep_rename(folder: Path) -> None:
 def _folder_error(folder: Path, error: OSError) -> UsageError | FileError:
     if error.errno in _NO_SPACE:
         return FileError("report_disk_full", file=str(folder))
-    return UsageError("report_folder_not_writable", file=str(folder), found=error.strerror or str(error))
+    return UsageError("report_folder_not_writable", file=str(folder), found=type(error).__name__)
 
 
 def _write_error(target: Path, error: OSError) -> FileError:
     if error.errno in _NO_SPACE:
         return FileError("report_disk_full", file=str(target))
-    return FileError("report_not_written", file=str(target), found=error.strerror or str(error))
+    return FileError("report_not_written", file=str(target), found=type(error).__name__)

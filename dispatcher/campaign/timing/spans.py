@@ -35,7 +35,9 @@ def parse_span(text: str, flag: str) -> Span:
     """Raises UsageError ``timing_span`` for what is none, or nothing at all (``0h``)."""
     found = _SPAN.fullmatch(text.strip())
     if found is None or int(found["n"]) == 0:
-        raise UsageError("timing_span", flag=flag, found=text, allowed=EXAMPLES)
+        digits = text.strip()
+        example = f"{digits}d" if digits.isdecimal() and int(digits) else "24h"
+        raise UsageError("timing_span", flag=flag, found=text, allowed=EXAMPLES, example=example)
     length = dt.timedelta(**{_UNITS[found["unit"].lower()]: int(found["n"])})
     calendar = found["unit"].lower() in ("d", "g", "w")
     minutes = round(length.total_seconds() / 60)

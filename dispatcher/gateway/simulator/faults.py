@@ -106,6 +106,9 @@ def faults_from_json(data: object) -> Faults:
     if not isinstance(data, Mapping):
         raise UsageError("simulator_faults", found=type(data).__name__)
     try:
+        unknown = sorted(set(data) - set(Faults.__dataclass_fields__))
+        if unknown:
+            raise UsageError("simulator_faults", found=", ".join(unknown))
         return Faults(**{**data, **_read_fields(data)})
     except (TypeError, ValueError, KeyError, AttributeError) as error:
         raise UsageError("simulator_faults", found=str(error)) from error
