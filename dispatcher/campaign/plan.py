@@ -16,7 +16,7 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
-from dispatcher.campaign.ahead import ahead
+from dispatcher.campaign.ahead import made_ahead
 from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import Columns, choose_columns
 from dispatcher.campaign.costly import CampaignSavings, CostlyCharacters, PricedRows
@@ -96,7 +96,7 @@ class Planner:
 
     def chunks(self) -> Iterator[PlanChunk]:
         """The plan in row order."""
-        for readings in ahead(map(self._reader.read, self._source)):
+        for readings in made_ahead(self._source, self._reader.read):
             planned = self._plan(readings)
             self.summary.add(planned, readings.chunk.cells)
             yield planned

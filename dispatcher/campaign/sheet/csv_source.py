@@ -7,6 +7,7 @@ test holds them to.  The number of a row is the number of its record, as a sprea
 
 from __future__ import annotations
 
+import codecs
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,7 +18,7 @@ import pyarrow.compute as pc
 
 from dispatcher.campaign.sheet.chunks import Batch, ChunkBuilder, blank_cells, text_column
 from dispatcher.campaign.sheet.csv_rows import batch_of_records, merged, without_guards
-from dispatcher.campaign.sheet.encoding import text_blocks
+from dispatcher.campaign.sheet.encoding import require_text, text_blocks, utf8_blocks
 from dispatcher.campaign.sheet.fast_csv import FastBlock, clean_cut, numbers_without, read_block
 from dispatcher.campaign.sheet.filetype import Stamp
 from dispatcher.campaign.sheet.headings import Headings
@@ -64,9 +65,9 @@ class CsvSource:
     def _batches(self) -> Iterator[Batch]:
         """All records of the file, heading row and blank ones included."""
         parser = RecordParser(self.layout.delimiter, self.headings.width)
-        number, rest = 0, ""
-        for text, at_end in csv_text(self.path, self.layout.encoding, self.layout.skipped):
-            rest += text
+        number, rest = 0, b""
+        for data, at_end in self._bytes():
+            rest += data
             while rest:
                 batch, records, consumed = self._read(parser, rest, at_end, number)
                 if not consumed:
@@ -76,18 +77,37 @@ class CsvSource:
             if len(rest) > _LONGEST_RECORD:
                 raise FileError("sheet_line_too_long", file=str(self.path), row=number + 1)
 
-    def _read(self, parser: RecordParser, text: str, at_end: bool, before: int) -> tuple[Batch, int, int]:
-        """(rows, records, characters) read from the beginning of ``text``, after ``before`` records."""
+    def _bytes(self) -> Iterator[tuple[bytes, bool]]:
+        """The file as UTF-8 in pieces, from behind what is skipped; True marks the last piece."""
+        blocks = utf8_blocks(self.path, self.layout.encoding)
+        previous = next(blocks, b"")
+        if self.layout.skipped:
+            skipped = previous.decode(errors="replace")[: self.layout.skipped]
+            previous = previous[len(skipped.encode()) :]
+        for data in blocks:
+            yield previous, False
+            previous = data
+        yield previous, True
+
+    def _read(self, parser: RecordParser, data: bytes, at_end: bool, before: int) -> tuple[Batch, int, int]:
+        """(rows, records, bytes) read from the beginning of ``data``, after ``before`` records."""
         if self.fast:
-            data = text.encode()
             cut = clean_cut(data, self.layout.delimiter, at_end)
             block = read_block(data[:cut], self.layout.delimiter, self.layout.width) if cut else None
             if block is not None and not self._doubtful(parser, block, b'"' in data):
-                consumed = len(text) if cut == len(data) else len(data[:cut].decode())
-                return self._of_block(parser, block, before), block.records, consumed
+                return self._of_block(parser, block, before), block.records, cut
+        text = self._decoded(data, at_end)
         records, consumed = parser.parse(text, at_end)
         numbers = range(before + 1, before + len(records) + 1)
-        return batch_of_records(records, numbers, self.headings), len(records), consumed
+        batch = batch_of_records(records, numbers, self.headings)
+        return batch, len(records), len(text[:consumed].encode())
+
+    def _decoded(self, data: bytes, at_end: bool) -> str:
+        try:
+            return codecs.utf_8_decode(data, "strict", at_end)[0]
+        except UnicodeDecodeError as error:
+            require_text(self.path, self.layout.encoding)  # tells the line
+            raise FileError("sheet_changed", file=str(self.path)) from error
 
     def _doubtful(self, parser: RecordParser, block: FastBlock, quoted: bool) -> bool:
         """Whether only the careful parser can say what these rows are."""
@@ -127,13 +147,11 @@ class CsvSource:
         return Batch(batch.numbers[start:], columns, problems=problems)
 
 
-def csv_text(path: Path, encoding: str, skipped: int = 0) -> Iterator[tuple[str, bool]]:
-    """The text in pieces, without its first ``skipped`` characters; True marks the last piece."""
-    previous: str | None = None
-    for text in text_blocks(path, encoding):
-        if previous is None:
-            previous = text[skipped:]
-            continue
+def csv_text(path: Path, encoding: str) -> Iterator[tuple[str, bool]]:
+    """The text in pieces; True marks the last piece."""
+    blocks = text_blocks(path, encoding)
+    previous = next(blocks, "")
+    for text in blocks:
         yield previous, False
         previous = text
-    yield previous or "", True
+    yield previous, True

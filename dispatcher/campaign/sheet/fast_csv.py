@@ -47,8 +47,15 @@ def clean_cut(data: bytes, delimiter: str, at_end: bool) -> int:
     return int(outside[-1]) + 1 if len(outside) else 0
 
 
-def read_block(data: bytes, delimiter: str, width: int) -> FastBlock:
-    """The records of ``data``, which :func:`clean_cut` found clean."""
+def read_block(data: bytes, delimiter: str, width: int) -> FastBlock | None:
+    """The records of ``data``, which :func:`clean_cut` found clean; None where it is no UTF-8."""
+    try:
+        return _records(data, delimiter, width)
+    except (pa.ArrowInvalid, UnicodeDecodeError):
+        return None
+
+
+def _records(data: bytes, delimiter: str, width: int) -> FastBlock:
     odd: dict[int, str] = {}
 
     def keep(row: arrow_csv.InvalidRow) -> str:
@@ -67,7 +74,6 @@ def read_block(data: bytes, delimiter: str, width: int) -> FastBlock:
             column_types=dict.fromkeys(names, pa.string()),
             null_values=[],
             strings_can_be_null=False,
-            check_utf8=False,
         ),
     )
     columns = [_one_array(column) for column in table.columns]
