@@ -7,6 +7,7 @@ cell stays as it is.
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import numpy as np
@@ -22,8 +23,9 @@ _LONGEST = 100  # bytes; the rule's own bound is wider
 _NO_BREAK_SPACES = "[\u00a0\u202f\u2007]"
 # Of Unicode's category Cf, but not the mark that turns the digits around (U+202E).
 _WITHOUT_WIDTH = "[\u200b\u200c\u200d\u2060\ufeff\u200e\u200f\u202a\u202b\u202c\u00ad]"
-_INVISIBLE = f"{_NO_BREAK_SPACES}|{_WITHOUT_WIDTH}"
 _OUTER_BLANK = r"^\s|\s$"
+
+Flags = NDArray[np.bool_]
 
 
 @dataclass(frozen=True)
@@ -37,24 +39,51 @@ class Undisguised:
 def undisguised(cells: pa.LargeStringArray) -> Undisguised:
     """Every one of ``cells`` (no nulls); one without a disguise has no repairs."""
     repairs = np.zeros(len(cells), np.uint16)
-    short = pc.less_equal(pc.binary_length(cells), _LONGEST)
-    hidden = pc.and_(short, pc.match_substring_regex(cells, _INVISIBLE))
+    short = _flags(pc.less_equal(pc.binary_length(cells), _LONGEST))
+    cells = _changed(cells, short & ~_flags(pc.string_is_ascii(cells)), _seen, repairs, Repair.INVISIBLE)
+    cells = _changed(
+        cells, short & _flags(pc.starts_with(cells, _SCHEME)), _dialled, repairs, Repair.TEL_SCHEME
+    )
+    return Undisguised(cells, repairs)
+
+
+def _changed(
+    cells: pa.LargeStringArray,
+    doubtful: Flags,
+    rule: Callable[[pa.LargeStringArray], tuple[pa.LargeStringArray, Flags]],
+    repairs: NDArray[np.uint16],
+    repair: Repair,
+) -> pa.LargeStringArray:
+    """The cells with what ``rule`` makes of the ``doubtful`` ones, where it says so; such rows get the repair."""
+    rows = np.flatnonzero(doubtful)
+    if not len(rows):
+        return cells
+    plain, holds = rule(cells.take(pa.array(rows)))
+    repairs[rows[holds]] |= repair.value
+    changed = np.zeros(len(cells), np.bool_)
+    changed[rows[holds]] = True
+    return pc.replace_with_mask(cells, pa.array(changed), plain.filter(pa.array(holds)))
+
+
+def _seen(cells: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Flags]:
+    """Without the marks that nobody sees, and which had any."""
     seen = pc.replace_substring_regex(cells, _NO_BREAK_SPACES, " ")
     seen = pc.replace_substring_regex(seen, _WITHOUT_WIDTH, "")
     # a blank at either end is another repair, and which one depends on what it was
-    hidden = pc.and_not(hidden, pc.or_(pc.match_substring_regex(seen, _OUTER_BLANK), _has_outer_blank(cells)))
-    cells = pc.if_else(hidden, seen, cells)
-    repairs |= _flags(hidden) * np.uint16(Repair.INVISIBLE.value)
-    scheme = pc.and_(pc.match_substring_regex(cells, _AFTER_SCHEME), short)
-    scheme = pc.and_not(scheme, pc.match_substring_regex(cells, _OUTER_BLANK))
-    cells = pc.if_else(scheme, pc.utf8_slice_codeunits(cells, len(_SCHEME)), cells)
-    repairs |= _flags(scheme) * np.uint16(Repair.TEL_SCHEME.value)
-    return Undisguised(cells, repairs)
+    outer = pc.or_(pc.match_substring_regex(seen, _OUTER_BLANK), _has_outer_blank(cells))
+    return seen, _flags(pc.and_not(pc.not_equal(seen, cells), outer))
+
+
+def _dialled(cells: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Flags]:
+    """Without ``tel:``, and where that is all."""
+    number = pc.match_substring_regex(cells, _AFTER_SCHEME)
+    outer = pc.match_substring_regex(cells, _OUTER_BLANK)
+    return pc.utf8_slice_codeunits(cells, len(_SCHEME)), _flags(pc.and_not(number, outer))
 
 
 def _has_outer_blank(cells: pa.LargeStringArray) -> pa.BooleanArray:
     return pc.not_equal(pc.utf8_trim_whitespace(cells), cells)
 
 
-def _flags(array: pa.BooleanArray) -> NDArray[np.uint16]:
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.uint16)
+def _flags(array: pa.BooleanArray) -> Flags:
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
