@@ -46,21 +46,18 @@ class Exclusion:
         self, verdict: Verdict, recipients: Recipients, texts: pa.Array, timed: Timed | None
     ) -> GuardKeys:
         """Leave out who opted out, what is twice in the file and what was already sent; gives the guard keys."""
-        reminded = timed if timed is not None and timed.schedule.options.is_reminder else None
-        if reminded is None:
-            said = np.flatnonzero(verdict.reason.equals(Reason.SENT_IN_REPORT) & _flags(texts.is_valid()))
-            self._repeated(said, recipients, texts)
         gone = self._history.opted_out(number for number in recipients.at(verdict.open()) if number)
         if gone:
             verdict.where(np.isin(recipients.numbers, Recipients.of(list(gone)).numbers), Reason.OPTED_OUT)
         valid = np.flatnonzero(verdict.open())
+        reminded = timed if timed is not None and timed.schedule.options.is_reminder else None
         if reminded is None:
             keys = GuardKeys(len(recipients), valid, lambda: _guard_keys(recipients, texts, valid))
         else:
             keys = _reminder_keys(reminded, valid, recipients)
         if not self._options.keep_duplicates:
             repeated = (
-                self._repeated(valid, recipients, texts)
+                self._repeated(verdict, valid, recipients, texts)
                 if reminded is None
                 else self._reminded_twice(reminded, valid, recipients, texts)
             )
@@ -71,9 +68,14 @@ class Exclusion:
             verdict.at([i for i in fresh.tolist() if keys[i] in sent] if sent else [], Reason.ALREADY_SENT)
         return keys
 
-    def _repeated(self, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:
-        """Those of the rows whose text an earlier row of the file sends to the same number."""
+    def _repeated(self, verdict: Verdict, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:
+        """Those of the rows whose text another row sends to the same number: an earlier one, or one that an earlier
+        report says was sent.
+        """
         words = fingerprints(recipients.numbers, texts, self._seed)
+        said = np.flatnonzero(verdict.reason.equals(Reason.SENT_IN_REPORT))
+        if len(said):
+            self._seen.before(words[said[_flags(texts.take(pa.array(said)).is_valid())]])
         return rows[self._seen.before(words[rows])]
 
     def _reminded_twice(self, timed: Timed, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:

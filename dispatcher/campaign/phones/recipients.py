@@ -34,7 +34,7 @@ class Recipients:
         return f"+{number}" if number else None
 
     def __iter__(self) -> Iterator[str | None]:
-        return iter(self.tolist())
+        yield from self.tolist()  # only when the first one is taken
 
     def tolist(self) -> list[str | None]:
         """One str or None a row."""

@@ -58,4 +58,5 @@ def test_recipients_are_their_texts(texts: list[str | None]) -> None:
 
     assert recipients.tolist() == list(recipients) == recipients.texts().to_pylist() == texts
     assert [recipients[row] for row in range(len(recipients))] == texts
+    assert list(recipients.at(recipients.known())) == [text for text in texts if text is not None]
     assert recipients.known().tolist() == [text is not None for text in texts]
