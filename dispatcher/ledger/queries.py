@@ -6,9 +6,9 @@ from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from decimal import Decimal
-from typing import Any
+from typing import Any, NamedTuple
 
-from sqlalchemy import Row, Select, case, func, select
+from sqlalchemy import ColumnElement, Select, case, func, select
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger.chunks import in_chunks
@@ -21,29 +21,11 @@ from dispatcher.ledger.states import FINAL_CAMPAIGNS, CampaignState, RowState
 from dispatcher.ledger.urgency import is_outranked
 from dispatcher.ledger.values import Money
 
-_REPORT = (
-    *(
-        "row",
-        "state",
-        "reason",
-        "repairs",
-        "phone",
-        "recipient",
-        "country",
-        "route",
-        "sender",
-        "encoding",
-        "parts",
-    ),
-    *("estimated_cost", "actual_cost", "message_id", "sent_at", "delivered_at", "due_at", "attempts"),
-    *("error_code", "error_detail"),
-)
 _VIEW = [column for column in campaigns.c if column.name != "gateway_id"]
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ReportRow:
-    """A row as the report tells it."""
+class ReportRow(NamedTuple):
+    """A row as the report tells it; ``due_at`` is None for a row without a time of its own."""
 
     row: int
     state: RowState
@@ -271,11 +253,11 @@ class Queries:
             return [CampaignView(**view) for view in connection.execute(query).mappings()]
 
     def _report(self, campaign_id: int, *where: Any) -> Iterator[ReportRow]:
-        query = select(*(rows.c[name] for name in _REPORT)).where(rows.c.campaign_id == campaign_id, *where)
+        query = select(*_reported()).where(rows.c.campaign_id == campaign_id, *where)
         with self._database.read() as connection:
             streamed = connection.execution_options(yield_per=2_000)
-            for row in streamed.execute(query.order_by(rows.c.row)):
-                yield _reported(row)
+            for page in streamed.execute(query.order_by(rows.c.row)).partitions():
+                yield from map(ReportRow._make, page)
 
 
 def _views() -> Select[Any]:
@@ -283,8 +265,8 @@ def _views() -> Select[Any]:
     return select(*_VIEW, named).join(gateways, gateways.c.id == campaigns.c.gateway_id)
 
 
-def _reported(row: Row[Any]) -> ReportRow:
-    values = dict(zip(_REPORT, row, strict=True))
-    if values["due_at"].timestamp() == 0:
-        values["due_at"] = None
-    return ReportRow(**values)
+def _reported() -> list[ColumnElement[Any]]:
+    """The columns of :class:`ReportRow`, in its order."""
+    columns: dict[str, ColumnElement[Any]] = {name: rows.c[name] for name in ReportRow._fields}
+    columns["due_at"] = func.nullif(rows.c.due_at, 0, type_=rows.c.due_at.type)
+    return list(columns.values())

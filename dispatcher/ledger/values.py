@@ -6,6 +6,7 @@ from collections.abc import Mapping
 from datetime import UTC, datetime, timedelta
 from decimal import ROUND_HALF_EVEN, Decimal
 from enum import IntEnum
+from functools import lru_cache
 from typing import Any, Generic, TypeVar
 
 from sqlalchemy import BigInteger, Dialect, SmallInteger
@@ -32,6 +33,7 @@ def to_micros(amount: Decimal) -> int:
     return whole
 
 
+@lru_cache(maxsize=4096)  # a campaign has few prices, and each of its rows some
 def from_micros(micros: int) -> Decimal:
     """The inverse of :func:`to_micros`."""
     return Decimal(micros).scaleb(-6)
@@ -92,9 +94,11 @@ class Coded(TypeDecorator[E], Generic[E]):
     def __init__(self, kind: type[E]) -> None:
         super().__init__()
         self.kind = kind
+        self._members = {int(member): member for member in kind}
 
     def process_bind_param(self, value: E | None, dialect: Dialect) -> int | None:
         return None if value is None else int(value)
 
     def process_result_value(self, value: Any, dialect: Dialect) -> E | None:
-        return None if value is None else self.kind(value)
+        # a member that is looked up costs a third of one that is called for
+        return None if value is None else self._members.get(value) or self.kind(value)

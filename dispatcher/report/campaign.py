@@ -26,6 +26,7 @@ from dispatcher.wording import Wording
 
 BATCH = 2_000  # rows that the ledger is asked about at a time
 NOTHING_SENT = EarlierSend(message_id=None, sent_at=None, delivered_at=None)
+_STATUS = {state: state.code for state in RowState}
 _UNPLANNED = frozenset(ROW_STARTS) - {RowState.READY}
 
 
@@ -112,7 +113,7 @@ class Reporter:
         planned = row.state not in _UNPLANNED
         return ReportRow(
             row=row.row,
-            status=row.state.code,
+            status=_STATUS[row.state],
             reason=f"{row.reason}: {reason_text(self.wording, row, text)}" if row.reason else None,
             recipient=row.recipient,
             country=row.country,

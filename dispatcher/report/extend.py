@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import re
 import zipfile
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
+
+import numpy as np
 
 from dispatcher.report.cannot import CannotAddSheets
 from dispatcher.report.package import SheetParts, find_sheet, rewrite
@@ -19,6 +22,7 @@ from dispatcher.report.xmlcells import CellWriter, column_letters
 
 _SPANS = re.compile(rb"\sspans\s*=\s*(?:\"[^\"]*\"|'[^']*')")
 _DIMENSION = re.compile(rb"(dimension\s[^>]*?ref\s*=\s*[\"'])([A-Z]{1,3})(\d+)(?::([A-Z]{1,3})(\d+))?")
+_WRITTEN_AT_ONCE = 1 << 18
 _NO_ROWS: tuple[CellValue, ...] = ()
 
 
@@ -59,12 +63,42 @@ class Extension:
 
 def _write_all(part: IO[bytes], pieces: Iterator[bytes]) -> None:
     pending: list[bytes] = []
+    size = 0
     for piece in pieces:
         pending.append(piece)
-        if len(pending) >= 1024:
+        size += len(piece)
+        if size >= _WRITTEN_AT_ONCE:
             part.write(b"".join(pending))
             pending.clear()
+            size = 0
     part.write(b"".join(pending))
+
+
+class Pending:
+    """Rows of ours that were not written yet, in their order."""
+
+    def __init__(self, rows: Iterator[RowCells]) -> None:
+        self._rows = rows
+        self._next = next(rows, None)
+
+    def take(self, number: int) -> tuple[CellValue, ...]:
+        """The cells of the row with this number, which is not behind the next; nothing when it has none."""
+        return next((values for _, values in self.before(number + 1)), _NO_ROWS)
+
+    def before(self, number: int | None) -> Iterator[RowCells]:
+        """The rows before the one with this number; None: all of them."""
+        while self._next is not None and (number is None or self._next[0] < number):
+            row, self._next = self._next, next(self._rows, None)
+            yield row
+
+    def until(self, number: int) -> list[RowCells]:
+        """The rows up to and with the one with this number."""
+        return list(self.before(number + 1))
+
+    def put_back(self, rows: Sequence[RowCells]) -> None:
+        """Rows that were taken last come again."""
+        self._rows = itertools.chain(rows, () if self._next is None else (self._next,), self._rows)
+        self._next = next(self._rows, None)
 
 
 class _SheetWriter:
@@ -85,25 +119,42 @@ class _SheetWriter:
     def pieces(self, rows: Iterable[RowCells]) -> Iterator[bytes]:
         """The sheet's XML: its rows merged with ours by row number."""
         yield self._dimension(self._sheet.head)
-        ours = self._with_heading(rows)
-        pending = next(ours, None)
+        ours = Pending(self._with_heading(rows))
         for row in self._sheet.rows():
-            while pending is not None and pending[0] < row.number:
-                yield self._new_row(*pending)
-                pending = next(ours, None)
-            if pending is not None and pending[0] == row.number:
-                yield self._extended(row, pending[1])
-                pending = next(ours, None)
+            for number, values in ours.before(row.number):
+                yield self._new_row(number, values)
+            values = ours.take(row.number)
+            if values or row.number > self._heading_row:
+                yield self._extended(row, values)
             else:
-                yield (
-                    self._extended(row, _NO_ROWS)
-                    if row.number > self._heading_row
-                    else _unchanged(row, self._sheet)
-                )
-        while pending is not None:
-            yield self._new_row(*pending)
-            pending = next(ours, None)
+                yield _unchanged(row, self._sheet)
+            if row.number >= self._heading_row:
+                yield from self._plain_rows(ours)
+        for number, values in ours.before(None):
+            yield self._new_row(number, values)
         yield from self._sheet.tail()
+
+    def _plain_rows(self, ours: Pending) -> Iterator[bytes]:
+        """Many rows at once, as long as ours go to the right of all their cells."""
+        for block in self._sheet.plain_rows():
+            rows = ours.until(int(block.numbers[-1]))
+            numbers = [number for number, _ in rows]
+            known = np.isin(numbers, block.numbers).all()
+            some_stay = len(numbers) < len(block.numbers) and b"spans" in block.data
+            if some_stay or not known or block.last.max() >= self._first:
+                ours.put_back(rows)
+                self._sheet.put_back()
+            elif rows:
+                yield block.without_spans().with_cells(numbers, self._row_cells(rows))
+            else:
+                yield block.data
+
+    def _row_cells(self, rows: Sequence[RowCells]) -> list[bytes]:
+        """Our cells of each row."""
+        numbers = [number for number, _ in rows]
+        values = list(zip(*(values for _, values in rows), strict=True))
+        columns = [self._cells.column(letters, numbers, values[i]) for _, letters, i in self._ours]
+        return ["".join(cells).encode() for cells in zip(*columns, strict=True)]
 
     def _with_heading(self, rows: Iterable[RowCells]) -> Iterator[RowCells]:
         yield self._heading_row, COLUMNS

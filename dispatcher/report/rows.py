@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
+from functools import lru_cache
+from typing import NamedTuple
 from zoneinfo import ZoneInfo
 
 COLUMNS = (
@@ -29,8 +30,7 @@ CellValue = str | int | Decimal | None
 RowCells = tuple[int, tuple[CellValue, ...]]
 
 
-@dataclass(frozen=True, slots=True)
-class ReportRow:
+class ReportRow(NamedTuple):
     """The answer to one row of the user's file.
 
     ``row`` is the row number a spreadsheet shows.  Times are aware; they are shown in the campaign's time
@@ -86,6 +86,7 @@ def as_cells(rows: Iterable[ReportRow], timezone: ZoneInfo, heading_row: int) ->
         )
 
 
+@lru_cache(maxsize=1024)  # a campaign has few prices
 def brief(amount: Decimal | None) -> Decimal | None:
     """Without the zeros that the ledger's six decimals bring along, and without an exponent."""
     if amount is None:

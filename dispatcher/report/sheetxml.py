@@ -14,9 +14,11 @@ from dataclasses import dataclass
 from typing import IO, NamedTuple
 
 from dispatcher.report.cannot import CannotExtend
+from dispatcher.report.plainrows import NotPlain, PlainRows
 from dispatcher.report.xmlcells import column_number
 
 _BLOCK = 1 << 18
+_ROW_END = b"</row>"
 _LONGEST_HEAD = 1 << 24
 _LONGEST_ROW = 1 << 26
 _ATTRIBUTES = rb"(?:[^<>\"']|\"[^\"]*\"|'[^']*')*"
@@ -79,6 +81,9 @@ class SheetXml:
         )
         self._any_cell = re.compile(rb"<%sc[\s/>]" % p)
         self._cell_start = b"<" + self.prefix + b"c "
+        self._number, self._position = 0, 0  # of the last row, and where it ended
+        self._put_back = False
+        self._one_by_one = 0  # so many rows are to be taken one by one before a block of them is tried again
 
     def _read_head(self) -> tuple[bytes, bytes, bool]:
         """Everything through ``<sheetData>``.  An empty ``<sheetData/>`` is opened; the tail closes it."""
@@ -111,24 +116,54 @@ class SheetXml:
 
     def rows(self) -> Iterator[Row]:
         """The rows, ascending.  A row without a number has the number after the one before."""
-        number, position = 0, 0
         while not self._empty:
-            mark = self._row.search(self._buffer, position)
+            mark = self._row.search(self._buffer, self._position)
             if mark is None or not (row := self._complete_row(mark)):
-                self._buffer, position = self._buffer[position:], 0
+                self._forget_taken()
                 if len(self._buffer) > _LONGEST_ROW or not self._more():
                     raise CannotExtend("sheet_unusual")
                 continue
             if isinstance(row, int):
-                self._buffer = self._buffer[position:]
+                self._forget_taken()
                 return
             tag, body, end = row
             numbered = _ROW_NUMBER.search(tag)
-            previous, number = number, int(numbered[1]) if numbered else number + 1
-            if number <= previous:
+            number = int(numbered[1]) if numbered else self._number + 1
+            if number <= self._number:
                 raise CannotExtend("sheet_unusual")
-            yield Row(number, self._buffer[position : mark.start()], tag, body)
-            position = end
+            gap = self._buffer[self._position : mark.start()]
+            self._number, self._position = number, end
+            self._one_by_one = max(self._one_by_one - 1, 0)
+            yield Row(number, gap, tag, body)
+
+    def plain_rows(self) -> Iterator[PlainRows]:
+        """Rows that come next and can be taken many at a time; what is left of them comes from :meth:`rows`."""
+        while not self._one_by_one:
+            self._forget_taken()
+            end = self._buffer.rfind(_ROW_END) + len(_ROW_END)
+            if end < len(_ROW_END):
+                return
+            try:
+                block = PlainRows.of(self._buffer[:end])
+            except NotPlain:
+                self._one_by_one = self._buffer.count(_ROW_END)
+                return
+            if block.numbers[0] <= self._number:
+                raise CannotExtend("sheet_unusual")
+            before, self._number, self._position = self._number, int(block.numbers[-1]), end
+            yield block
+            if self._put_back:
+                self._put_back, self._number, self._position = False, before, 0
+                self._one_by_one = len(block.numbers)
+            elif not self._more():
+                return
+
+    def put_back(self) -> None:
+        """The rows that :meth:`plain_rows` just gave will come one by one."""
+        self._put_back = True
+
+    def _forget_taken(self) -> None:
+        self._buffer, self._position = self._buffer[self._position :], 0
 
     def _complete_row(self, mark: re.Match[bytes]) -> tuple[bytes, bytes, int] | int | None:
         """(tag, body, end) of the row at ``mark``; 1 after the last row; None when more bytes are needed."""

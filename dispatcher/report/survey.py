@@ -64,6 +64,8 @@ def survey(package: zipfile.ZipFile, parts: SheetParts, heading_row: int) -> Lay
                 _read_heading(sheet, row, seen, package, parts)
             else:
                 _read_row(sheet, row, seen, heading_row)
+            if row.number >= heading_row:
+                _read_plain_rows(sheet, seen)
         _read_tail(sheet, seen, heading_row)
     for reference in table_ranges(package, parts):
         _widen_by_range(reference, seen, 1)
@@ -110,6 +112,15 @@ def _read_row(sheet: SheetXml, row: Row, seen: _Seen, heading_row: int) -> None:
             seen.widen(cell.column)
             if below and cell.column in seen.replaced and has_formula(cell):
                 raise CannotExtend("formula_in_report_columns")
+
+
+def _read_plain_rows(sheet: SheetXml, seen: _Seen) -> None:
+    for block in sheet.plain_rows():
+        if seen.replaced and b"<f" in block.data:  # perhaps in a column of ours
+            sheet.put_back()
+            continue
+        seen.last_row = int(block.numbers[-1])
+        seen.widen(block.filled)
 
 
 def _read_tail(sheet: SheetXml, seen: _Seen, heading_row: int) -> None:

@@ -7,6 +7,7 @@ text.
 from __future__ import annotations
 
 import re
+from collections.abc import Sequence
 from decimal import Decimal
 from functools import lru_cache
 from xml.sax.saxutils import escape
@@ -20,11 +21,13 @@ LONGEST_TEXT = 32_767  # characters of a cell; Excel repairs a file that has mor
 # ST_Xstring); a text that already looks like that gets its underscore escaped.
 _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
 
+_WRITTEN_OTHERWISE = re.compile(f"{_SPECIAL.pattern}|[&<>]")
+
 
 def text_xml(text: str) -> str:
     """``text`` for the inside of ``<t>``; cut at what a cell can hold."""
     text = text[:LONGEST_TEXT]
-    if text.isalnum() and text.isascii():
+    if _WRITTEN_OTHERWISE.search(text) is None:
         return text
     return escape(_SPECIAL.sub(lambda match: f"_x{ord(match[0]):04X}_", text))
 
@@ -69,6 +72,15 @@ class CellWriter:
         if value is None or value == "":
             return ""
         return f'{self._open}{column}{row}"{self._inside(value)}'
+
+    def column(self, letters: str, rows: Sequence[int], values: Sequence[CellValue]) -> list[str]:
+        """The cells of one column, those that are alike written once."""
+        inside = {value: self._content(value) for value in set(values) if value is not None and value != ""}
+        start = f"{self._open}{letters}"
+        return [
+            f'{start}{row}"{inside[value]}' if value in inside else ""
+            for row, value in zip(rows, values, strict=True)
+        ]
 
     def _content(self, value: str | float | Decimal) -> str:
         if isinstance(value, str):

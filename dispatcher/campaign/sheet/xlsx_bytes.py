@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import codecs
 import re
+from collections.abc import Sequence
 from typing import Any, Final
 
 import numpy as np
@@ -68,6 +69,16 @@ class Tags:
     def words(self, at: Positions) -> Words:
         """The eight bytes at each position."""
         return self._words[at]
+
+    def starting(self, text: bytes) -> Positions:
+        """Where the tags are that begin with the text, of eight bytes at most."""
+        return self.at[:-1][starts_with(self.words(self.at[:-1]), text)]
+
+    def follow(self, at: Positions, texts: Sequence[bytes]) -> Mask:
+        """Which of these tags come right after a tag that begins with one of the texts."""
+        before = self.words(self.at[np.searchsorted(self.at, at) - 1])
+        found: Mask = np.any([starts_with(before, text) for text in texts], axis=0)
+        return found
 
     def texts(self, starts: Positions, ends: Positions) -> pa.Array:
         """The texts from ``starts`` to ``ends``, ascending and apart from each other.  NotPlain: not UTF-8."""

@@ -44,6 +44,7 @@ class OddCells:
         """What cells are, given what follows their references."""
         taken = [_CELL.fullmatch(cell) for cell in cells]
         require(all(found and not _NAMED_AGAIN.search(found[1]) for found in taken))
+        require(not any("</c>" in (found[2] or "") for found in taken if found))
         values = self._values(cells)
         return [
             self._cell(found[1], found[2], value) for found, value in zip(taken, values, strict=True) if found

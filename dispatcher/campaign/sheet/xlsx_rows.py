@@ -31,6 +31,7 @@ from dispatcher.campaign.sheet.xlsx_bytes import (
 ATTRIBUTES = r"(?:\s+[\w:.-]+=\"[^\"<>&]*\")*\s*"
 _REST_OF_ROW_TAG = re.compile(rf"({ATTRIBUTES})(/?)>\s*")
 _HIDDEN = re.compile(r"\shidden=\"(?:1|true)\"")
+_AFTER_NAME = np.frombuffer(b" \t\r\n/>", np.uint8)
 _MOST_DIGITS = 7  # of a row number
 _LONGEST_ATTRIBUTES = 2 * WORD  # s="1234" t="s"
 
@@ -107,6 +108,10 @@ def _beginnings(tags: Tags) -> tuple[Small, Positions, Positions]:
     what[starts_with(words, b'<row r="')] = _Tag.ROW
     what[starts_with(words, b'<c r="')] = _Tag.CELL
     what[starts_with(words, b"</row>")] = _Tag.END
+    # a row or a cell that begins in another way must not pass for what is in the one before it
+    looks_so = starts_with(words, b"<row") | starts_with(words, b"</row")
+    looks_so |= starts_with(words, b"<c") & np.isin(byte_of(words, 2), _AFTER_NAME)
+    require((looks_so == (what >= 0)).all())
     starts = np.flatnonzero(what >= 0)
     require(len(starts) and starts[0] == 0)
     sizes, what = np.diff(np.append(starts, len(words))), what[starts]

@@ -151,6 +151,7 @@ def cells(draw: st.DrawFn, name: str, items: int) -> str:
                     f"<c r='{name}'><v>7</v></c>",
                     f'<c r="{name}"><v xml:space="preserve">7</v></c>',
                     f'<c r="{name}" cm="1"><v>7</v></c>',
+                    f'<c s="1" r="{name}"><v>7</v></c>',
                 ]
             )
         )
@@ -269,6 +270,11 @@ def test_cells_in_every_form_are_read_fast(tmp_path: Path, cell: str) -> None:
         ('<x:row r="2"/>', {}),
         ('<row r="2"><c><v>1</v></c></row>', {}),
         ("<row><c><v>1</v></c></row>", {}),
+        ('<row r="2"><c r="A2"><v>1</v></c><c s="0" r="B2"><v>2</v></c></row>', {}),
+        ('<row r="2"><c r="A2" t="b"><v>1</v></c><c\n r="B2"><v>2</v></c></row>', {}),
+        ('<row r="2"><c r="A2" t="b"><v>1</v></c></c></row>', {}),
+        ('<row r="2"><c r="A2" t="b"><v>1</v></c></row><row s="1" r="3"><c r="A3"><v>1</v></c></row>', {}),
+        ('<row r="2"><c r="A2" t="b"><v>1</v></c></row ><row r="3"><c r="A3"><v>1</v></c></row>', {}),
         ('<row r="2"><c r="A3"><v>1</v></c></row>', {}),
         ('<row r="2"><c r="B2"><v>1</v></c><c r="A2"><v>1</v></c></row>', {}),
         ('<row r="3"><c r="A3"><v>1</v></c></row><row r="2"><c r="A2"><v>1</v></c></row>', {}),

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import csv
 import io
-from dataclasses import replace
 from decimal import Decimal
 from pathlib import Path
 
@@ -76,7 +75,7 @@ def test_what_would_act_as_a_formula_does_not(tmp_path, write, answer, cell, wri
     source = tmp_path / "a.csv"
     quoted = '"' + cell.replace('"', '""') + '"'
     source.write_text(f"testo;tel\n{quoted};1\n", encoding="utf-8", newline="")
-    target = write(source, [replace(answer(2), reason=cell)], tmp_path / "r.csv").target
+    target = write(source, [answer(2)._replace(reason=cell)], tmp_path / "r.csv").target
     row = table(target, ";")[1]
     assert row[0] == written
     assert row[3] == written
@@ -140,7 +139,7 @@ def test_answers_beyond_the_end_are_not_lost(tmp_path, write, answer):
 def test_costs_that_need_quotes_get_them(tmp_path, write, answer):
     source = tmp_path / "a.csv"
     source.write_text("a,b\n1,2\n", encoding="utf-8")
-    row = replace(answer(2), estimated_cost=Decimal("1E+3"), actual_cost=Decimal("0"))
+    row = answer(2)._replace(estimated_cost=Decimal("1E+3"), actual_cost=Decimal("0"))
     rows = table(write(source, [row], tmp_path / "r.csv", delimiter=",").target, ",")
     assert rows[1][10:12] == ["1000", "0"]
 

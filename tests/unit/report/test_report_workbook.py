@@ -210,9 +210,8 @@ def test_any_text_makes_a_workbook_that_opens(tmp_path, write, answer, text):
     book.active.append(["Telefono"])
     book.active.append(["+393123456789"])
     book.save(tmp_path / "a.xlsx")
-    from dataclasses import replace
 
-    written = write(tmp_path / "a.xlsx", [replace(answer(2), reason=text)], tmp_path / "r.xlsx")
+    written = write(tmp_path / "a.xlsx", [answer(2)._replace(reason=text)], tmp_path / "r.xlsx")
     cell = load_workbook(written.target).active["C2"]
     special = {"\x00\x1f": "_x0000__x001F_", "_x0041_": "_x005F_x0041_", "\r": "_x000D_"}
     special |= {"\ud800": "_xD800_", "\uffff": "_xFFFF_"}

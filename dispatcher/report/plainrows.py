@@ -1,0 +1,64 @@
+"""Many rows of a worksheet at once, where they are written as the programs that make workbooks write them."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+import numpy as np
+import numpy.typing as npt
+
+from dispatcher.campaign.sheet.xlsx_bytes import NotPlain, Tags, require
+from dispatcher.campaign.sheet.xlsx_rows import Kind, read_rows
+
+_SPANS = re.compile(rb'(<row r="[0-9]+"[^<>]*?)\sspans="[^"]*"')
+_NO_CONTENT = 2  # tags of a cell that holds nothing: its own, and perhaps one that closes it
+
+Numbers = npt.NDArray[np.int64]
+
+
+@dataclass(frozen=True)
+class PlainRows:
+    """Whole rows as bytes, nothing before the first and nothing after the last.
+
+    numbers  of the rows, ascending           ends    where each row's ``</row>`` begins
+    last     column of each row's last cell (from 1; 0: no cells)
+    filled   the last column that holds anything
+    """
+
+    data: bytes
+    numbers: Numbers
+    ends: Numbers
+    last: Numbers
+    filled: int
+
+    @classmethod
+    def of(cls, data: bytes) -> PlainRows:
+        """Raises NotPlain for rows that have to be looked at one by one."""
+        tags = Tags(data)
+        rows = read_rows(tags, lambda attributes: Kind.ODD)
+        ends = tags.starting(b"</row>")
+        require(len(ends) == len(rows.number))
+        require(tags.follow(ends, (b"</c>", b"<c r=", b"<row r=")).all())  # nothing else is behind the cells
+        after = np.searchsorted(rows.row, np.arange(len(rows.number)), side="right")
+        last = np.where(np.isin(np.arange(len(ends)), rows.row), np.append(rows.column, -1)[after - 1] + 1, 0)
+        filled = rows.column[rows.tags > _NO_CONTENT]
+        return cls(data, rows.number, ends, last, int(filled.max(initial=-1)) + 1)
+
+    def without_spans(self) -> PlainRows:
+        """The same rows without the hint at how wide they are."""
+        return PlainRows.of(_SPANS.sub(rb"\1", self.data)) if b"spans" in self.data else self
+
+    def with_cells(self, numbers: Sequence[int], cells: Sequence[bytes]) -> bytes:
+        """The bytes with more cells at the end of the rows with these numbers, ascending."""
+        pieces: list[bytes] = []
+        position = 0
+        for end, cell in zip(self.ends[np.searchsorted(self.numbers, numbers)].tolist(), cells, strict=True):
+            pieces += (self.data[position:end], cell)
+            position = end
+        pieces.append(self.data[position:])
+        return b"".join(pieces)
+
+
+__all__ = ["NotPlain", "PlainRows"]
