@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from dispatcher.delivery.filing import Filing, Told
-from dispatcher.delivery.receiver import PATH, Ledgers, Outcome, Receiver
+from dispatcher.delivery.receiver import PATH, STATUSES, Ledgers, Outcome, Receiver
 from dispatcher.errors import UsageError
 from dispatcher.ports import free_port, is_taken, problem_of
 from dispatcher.presence import present
@@ -52,6 +52,14 @@ class Figures:
         return {
             **{"received": self.requests.total(), **outcomes, "changed": self.changed},
             **{"unmatched": self.waiting, "strange": self.strange, "inbox": self.inbox},
+        }
+
+    def turned_away(self) -> Mapping[int, int]:
+        """How many requests were answered with each status that is not 200; all but the stored ones."""
+        return {
+            status: self.requests[outcome]
+            for outcome, status in STATUSES.items()
+            if outcome is not Outcome.STORED and self.requests[outcome]
         }
 
 

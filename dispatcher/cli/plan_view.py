@@ -183,7 +183,7 @@ def _show_money(output: Output, bill: Bill) -> None:
         output.say(words.count("plan.unpriced", bill.unpriced_rows))
     for (route, country), learnt in bill.learnt.items():
         output.tell(
-            "bill.learnt",
+            "bill.learnt" if learnt.low < learnt.high else "bill.learnt_one",
             place=f"{route} {country}",
             messages=words.count("bill.messages", learnt.messages),
             low=words.money(learnt.low, bill.currency),

@@ -58,7 +58,15 @@ def _listening(output: Output, url: str, gateway: str) -> None:
 
 
 def _tell(output: Output, figures: Figures, event: str = "summary") -> None:
-    values = figures.values()
+    values, statuses = figures.values(), _statuses(figures)
     log.info(f"serve_{event}", extra={"rows": values["changed"], "found": values["stored"]})
-    output.tell(f"serve.{event}", **values)
+    if statuses:
+        log.warning("callbacks_turned_away", extra={"found": statuses})
+    turned_away = values["received"] - values["stored"]
+    output.tell(f"serve.{event}", **values, turned_away=turned_away, statuses=statuses or "-")
     output.result({"event": event, **values})
+
+
+def _statuses(figures: Figures) -> str:
+    """How those were answered that were not stored: ``401: 3, 413: 1``."""
+    return ", ".join(f"{status}: {count}" for status, count in figures.turned_away().items())

@@ -50,10 +50,9 @@ def timeline_picture(timeline: Timeline, zone: ZoneInfo, names: dict[str, str]) 
     moments = _every_stretch(timeline)
     highest = max(max(each.sent, each.delivered + each.failed) for each in moments)
     slot = WIDTH / max(len(moments), _FEWEST)  # a short campaign has no wall of a bar
-    spans = timeline.width * len(moments) > timedelta(days=1)
     bars: list[Bar] = []
     for n, each in enumerate(moments):
-        at = _clock(each.at, zone, with_day=spans)
+        at = _clock(each.at, zone, timeline)
         left, half = n * slot + slot * 0.08, slot * 0.42
         delivered = _tall(each.delivered, highest)
         stacks = (
@@ -68,7 +67,7 @@ def timeline_picture(timeline: Timeline, zone: ZoneInfo, names: dict[str, str]) 
                 bars.append(
                     Bar(kind, _round(x), _round(HEIGHT - below - tall), _round(half), _round(tall), title)
                 )
-    return TimelinePicture(bars, _labels(moments, slot, zone, spans), highest)
+    return TimelinePicture(bars, _labels(moments, slot, zone, timeline), highest)
 
 
 def shares(parts: Iterable[tuple[str, int]], width: float) -> list[tuple[str, float, float]]:
@@ -101,19 +100,19 @@ def _every_stretch(timeline: Timeline) -> list[Moment]:
     return moments
 
 
-def _labels(moments: Sequence[Moment], slot: float, zone: ZoneInfo, spans: bool) -> list[Label]:
+def _labels(moments: Sequence[Moment], slot: float, zone: ZoneInfo, timeline: Timeline) -> list[Label]:
     step = max(1, -(-len(moments) // _LABELS))
     return [
-        Label(_round(n * slot), _clock(moments[n].at, zone, with_day=spans))
-        for n in range(0, len(moments), step)
+        Label(_round(n * slot), _clock(moments[n].at, zone, timeline)) for n in range(0, len(moments), step)
     ]
 
 
-def _clock(at: datetime, zone: ZoneInfo, *, with_day: bool) -> str:
-    local = at.astimezone(zone)
-    if with_day:
-        return local.strftime("%m-%d %H:%M")
-    return local.strftime("%H:%M:%S" if local.second else "%H:%M")
+def _clock(at: datetime, zone: ZoneInfo, timeline: Timeline) -> str:
+    """One form all along an axis: with the day where it spans several, with seconds where its steps are short."""
+    first, last = timeline.moments[0].at.astimezone(zone), timeline.moments[-1].at.astimezone(zone)
+    day = "" if first.date() == last.date() else "%Y-%m-%d "
+    seconds = ":%S" if timeline.width < timedelta(minutes=1) else ""
+    return at.astimezone(zone).strftime(f"{day}%H:%M{seconds}")
 
 
 def _tall(count: int, highest: int) -> float:

@@ -115,3 +115,15 @@ def test_a_secret_that_can_be_guessed_is_refused(tmp_path: Path, length: int, go
             house.signer(ledger)
         assert all(error_lines(caught.value, Wording("en")))
         assert "kkk" not in str(caught.value)
+
+
+def test_a_new_secret_signs_and_the_one_before_is_believed(tmp_path: Path) -> None:
+    before = application(tmp_path, callback_secret=SECRET)
+    after = application(tmp_path, callback_secret=SECRET + "!", callback_secret_old=SECRET)
+    alone = application(tmp_path, callback_secret=SECRET + "!")
+    with before, after, alone:
+        old, new, strict = (each.signer(each.ledger()) for each in (before, after, alone))
+        assert new.is_ours(KEY, old.signature(KEY))
+        assert new.signature(KEY) == strict.signature(KEY) != old.signature(KEY)
+        assert not strict.is_ours(KEY, old.signature(KEY))
+        assert not new.is_ours(KEY, old.signature(KEY + "0"))

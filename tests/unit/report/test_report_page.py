@@ -201,6 +201,20 @@ def test_bars_stay_within_their_picture_and_every_stretch_has_its_place() -> Non
     assert [label.text for label in picture.labels] == ["10:00", "10:01", "10:02", "10:03"]
 
 
+@pytest.mark.parametrize(
+    ("width", "apart", "labels"),
+    [
+        (timedelta(seconds=10), 2, ["10:00:00", "10:00:10", "10:00:20"]),
+        (timedelta(hours=12), 2, ["2026-03-02 10:00", "2026-03-02 22:00", "2026-03-03 10:00"]),
+    ],
+)
+def test_an_axis_has_one_form_all_along(width: timedelta, apart: int, labels: list[str]) -> None:
+    ends = [Moment(at=at, sent=1, delivered=0, failed=0) for at in (START, START + apart * width)]
+    names = {"sent": "sent", "delivered": "delivered", "failed": "failed"}
+    picture = timeline_picture(Timeline(width=width, moments=ends), ROME, names)
+    assert [label.text for label in picture.labels] == labels
+
+
 def test_shares_fill_their_bar() -> None:
     placed = shares([("a", 1), ("b", 0), ("c", 2)], 300)
     assert placed == [("a", 0, 100), ("c", 100, 200)]
