@@ -9,8 +9,8 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from dispatcher.campaign.sheet.xlsx_bytes import NotPlain, Tags, require
-from dispatcher.campaign.sheet.xlsx_rows import Kind, read_rows
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Tags, require
+from dispatcher.campaign.sheet.xlsx.rows import Kind, read_rows
 
 _SPANS = re.compile(rb'(<row r="[0-9]+"[^<>]*?)\sspans="[^"]*"')
 _NO_CONTENT = 2  # tags of a cell that holds nothing: its own, and perhaps one that closes it

@@ -13,7 +13,7 @@ from defusedxml.sax import make_parser
 
 from dispatcher.campaign.sheet.archive import member_blocks
 from dispatcher.campaign.sheet.marks import MOST_CELLS, Marks
-from dispatcher.campaign.sheet.xlsx_package import NotAWorkbook
+from dispatcher.campaign.sheet.xlsx.package import NotAWorkbook
 
 _MOST_MARKS = 4_000_000
 _HIDDEN = {"collapse": 1, "filter": 2}

@@ -29,10 +29,10 @@ from dispatcher.campaign.sheet.ods_marks import ods_marks
 from dispatcher.campaign.sheet.ours import is_mark, may_be_ours
 from dispatcher.campaign.sheet.typed_sheet import Rows, TypedSheet, without_covered
 from dispatcher.campaign.sheet.xls import XlsBook
-from dispatcher.campaign.sheet.xlsx_bytes import NotPlain
-from dispatcher.campaign.sheet.xlsx_columns import ColumnBook, told_as_not_plain
-from dispatcher.campaign.sheet.xlsx_marks import xlsx_marks
-from dispatcher.campaign.sheet.xlsx_package import NotAWorkbook
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain
+from dispatcher.campaign.sheet.xlsx.columns import ColumnBook, told_as_not_plain
+from dispatcher.campaign.sheet.xlsx.marks import xlsx_marks
+from dispatcher.campaign.sheet.xlsx.package import NotAWorkbook
 from dispatcher.errors import FileError
 
 Read = TypeVar("Read")

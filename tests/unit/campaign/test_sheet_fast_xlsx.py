@@ -22,7 +22,7 @@ from dispatcher.campaign.sheet.chunks import ChunkBuilder
 from dispatcher.campaign.sheet.headings import read_headings
 from dispatcher.campaign.sheet.model import SheetKind
 from dispatcher.campaign.sheet.workbook import Worksheet, open_columns, open_typed
-from dispatcher.campaign.sheet.xlsx_bytes import NotPlain
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain
 from dispatcher.errors import FileError
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

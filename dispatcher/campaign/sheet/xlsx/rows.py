@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dispatcher.campaign.sheet.xlsx_bytes import (
+from dispatcher.campaign.sheet.xlsx.bytes import (
     WORD,
     Mask,
     Positions,

@@ -13,7 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dispatcher.campaign.sheet.xlsx_bytes import (
+from dispatcher.campaign.sheet.xlsx.bytes import (
     WORD,
     Mask,
     Positions,
@@ -23,8 +23,8 @@ from dispatcher.campaign.sheet.xlsx_bytes import (
     require,
     starts_with,
 )
-from dispatcher.campaign.sheet.xlsx_odd import OddCells
-from dispatcher.campaign.sheet.xlsx_rows import Kind, Rows, read_rows
+from dispatcher.campaign.sheet.xlsx.odd import OddCells
+from dispatcher.campaign.sheet.xlsx.rows import Kind, Rows, read_rows
 
 Codes = npt.NDArray[np.int32]
 BLANK = 0  # the number of the empty text

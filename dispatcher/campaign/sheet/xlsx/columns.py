@@ -22,13 +22,13 @@ from dispatcher.campaign.sheet.archive import DAMAGE, member_blocks
 from dispatcher.campaign.sheet.chunks import Batch
 from dispatcher.campaign.sheet.marks import MOST_CELLS
 from dispatcher.campaign.sheet.model import Hidden
-from dispatcher.campaign.sheet.xlsx_bytes import NotPlain, Positions, after_root, require
-from dispatcher.campaign.sheet.xlsx_cells import CellReader, Codes, Piece
-from dispatcher.campaign.sheet.xlsx_marks import CellMarks, Patterns
-from dispatcher.campaign.sheet.xlsx_odd import OddCells
-from dispatcher.campaign.sheet.xlsx_package import NotAWorkbook, WorkbookXml, relations, table_filters
-from dispatcher.campaign.sheet.xlsx_sample import STRINGS, Sample
-from dispatcher.campaign.sheet.xlsx_strings import shared_strings
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Positions, after_root, require
+from dispatcher.campaign.sheet.xlsx.cells import CellReader, Codes, Piece
+from dispatcher.campaign.sheet.xlsx.marks import CellMarks, Patterns
+from dispatcher.campaign.sheet.xlsx.odd import OddCells
+from dispatcher.campaign.sheet.xlsx.package import NotAWorkbook, WorkbookXml, relations, table_filters
+from dispatcher.campaign.sheet.xlsx.sample import STRINGS, Sample
+from dispatcher.campaign.sheet.xlsx.strings import shared_strings
 
 _ROWS, _ROWS_END, _ROW = b"<sheetData>", b"</sheetData>", b"<row "
 _LONGEST_PIECE = 64 << 20  # one row, or all that follows the rows

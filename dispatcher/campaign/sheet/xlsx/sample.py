@@ -13,7 +13,7 @@ from typing import TypeVar
 
 from python_calamine import CalamineError, CalamineWorkbook, PasswordError, SheetMetadata
 
-from dispatcher.campaign.sheet.xlsx_bytes import NotPlain, require
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, require
 
 STRINGS = "xl/sharedStrings.xml"
 _MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from dispatcher.campaign.sheet.xlsx_bytes import Mask, Positions, Tags, after_root, require, starts_with
+from dispatcher.campaign.sheet.xlsx.bytes import Mask, Positions, Tags, after_root, require, starts_with
 
 _TAIL = re.compile(rb"\s*</sst>\s*")
 _ITEM, _KEPT = b"<si><t>", b'<si><t xml:space="preserve">'

@@ -15,7 +15,7 @@ from html import unescape
 
 from dispatcher.campaign.sheet.archive import member_blocks
 from dispatcher.campaign.sheet.marks import Marks
-from dispatcher.campaign.sheet.xlsx_package import NotAWorkbook, WorkbookXml, rows_of, table_filters
+from dispatcher.campaign.sheet.xlsx.package import NotAWorkbook, WorkbookXml, rows_of, table_filters
 
 _ROOT = re.compile(rb"<(?:(\w+):)?worksheet\b")
 _ATTRIBUTE = re.compile(rb'\s(r|t|hidden)\s*=\s*["\']([^"\']*)["\']')

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.campaign.locale import Locale, render
-from dispatcher.campaign.sheet.xlsx_bytes import require
-from dispatcher.campaign.sheet.xlsx_marks import CellMarks, attributes_of
-from dispatcher.campaign.sheet.xlsx_rows import ATTRIBUTES
-from dispatcher.campaign.sheet.xlsx_sample import Sample
+from dispatcher.campaign.sheet.xlsx.bytes import require
+from dispatcher.campaign.sheet.xlsx.marks import CellMarks, attributes_of
+from dispatcher.campaign.sheet.xlsx.rows import ATTRIBUTES
+from dispatcher.campaign.sheet.xlsx.sample import Sample
 
 _CELL = re.compile(rf"({ATTRIBUTES})(?:/|>(.*)</c)>\s*", re.DOTALL)
 _NAMED_AGAIN = re.compile(r"\sr=")
