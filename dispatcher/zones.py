@@ -13,13 +13,19 @@ def machine_zone() -> str:
     named = (os.environ.get("TZ") or "").removeprefix(":")
     if named and is_zone(named):
         return named
-    from babel.localtime import get_localzone  # it looks at the machine when it is imported
-
     try:
-        found = getattr(get_localzone(), "key", None)
-    except (LookupError, OSError, ValueError):
+        from babel.localtime import get_localzone  # it looks at the machine when it is imported, too
+
+        found = name_of(get_localzone())
+    except (LookupError, OSError, ValueError):  # TZ may name a file that is no time zone
         found = None
-    return str(found) if found else NOBODY_KNOWS
+    return found or NOBODY_KNOWS
+
+
+def name_of(zone: object) -> str | None:
+    """The name of a zone of zoneinfo, or of pytz, which Babel prefers where some other package has brought it."""
+    names = (getattr(zone, attribute, None) for attribute in ("key", "zone"))
+    return next((str(name) for name in names if name and is_zone(str(name))), None)
 
 
 def is_zone(name: str) -> bool:

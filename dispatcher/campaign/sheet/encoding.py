@@ -127,7 +127,7 @@ def _is_utf8(path: Path) -> bool:
             data = rest + block
             whole = len(data) - _unfinished(data)
             rest = data[whole:]
-            buffers = [None, pa.py_buffer(np.array([0, whole])), pa.py_buffer(data)]
+            buffers = [None, pa.py_buffer(np.array([0, whole], np.int64)), pa.py_buffer(data)]
             try:
                 pa.Array.from_buffers(pa.large_string(), 1, buffers).validate(full=True)
             except pa.ArrowInvalid:
