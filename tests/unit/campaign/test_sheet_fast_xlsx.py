@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime as dt
+import tracemalloc
 import zipfile
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -311,6 +312,19 @@ def test_what_is_not_known_is_left_to_the_general_reader(
     path = package(tmp_path / "a.xlsx", f'<row r="1">{HEADINGS}</row>{rows}', ["<si><t>a</t></si>"], **more)
     with pytest.raises(NotPlain):
         open_columns(path, None, Locale.IT)
+
+
+def test_a_sheet_too_wide_takes_no_memory_first(tmp_path: Path) -> None:
+    """A few bytes a row, and each row as wide as a reference can say."""
+    rows = "".join(f'<row r="{number}"><c r="ZZZ{number}"/></row>' for number in range(2, 3_000))
+    path = package(tmp_path / "a.xlsx", f'<row r="1">{HEADINGS}</row>{rows}')
+    tracemalloc.start()
+    try:
+        with pytest.raises(NotPlain):
+            open_columns(path, None, Locale.IT)
+        assert tracemalloc.get_traced_memory()[1] < 50_000_000  # its grid is 220 MB
+    finally:
+        tracemalloc.stop()
 
 
 def test_many_blocks_of_rows(tmp_path: Path) -> None:

@@ -13,6 +13,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dispatcher.campaign.sheet.marks import MOST_CELLS
 from dispatcher.campaign.sheet.xlsx.bytes import (
     WORD,
     Mask,
@@ -77,7 +78,9 @@ class CellReader:
         self._read_numbers(tags, rows, codes)
         self._read_inline(tags, rows, codes)
         self._read_odd(tags, rows, codes)
-        laid = np.zeros((len(rows.number), int(rows.column.max(initial=0)) + 1), np.int32)
+        width = int(rows.column.max(initial=0)) + 1
+        require(width * len(rows.number) <= MOST_CELLS)  # before memory is taken for all of them
+        laid = np.zeros((len(rows.number), width), np.int32)
         laid[rows.row, rows.column] = codes
         return Piece(rows.number, rows.hidden, laid)
 
