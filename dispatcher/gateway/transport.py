@@ -1,7 +1,7 @@
 """One HTTP request over aiohttp, exactly once; what goes wrong is told in httpx's exceptions.
 
 Why not httpx itself: its pool walks all connections for every request and spends ten times the CPU at 64 in
-flight, and its requests and answers alone are a fifth of a sender's work.  Why not a ready-made bridge: the
+flight, and its requests and answers alone are much of a sender's work.  Why not a ready-made bridge: the
 difference between "never left" and "we do not know" must not depend on the names that aiohttp gives its
 exceptions.  Here it depends on the PLACE: what fails inside the connector's ``connect`` was never written to a
 gateway; everything after it is in doubt.

@@ -56,7 +56,8 @@ def shortfall(house: House, campaign_id: int) -> Shortfall | None:
     """What the wallet lacks for the rows that are ready; None when it is enough, or nobody knows.
 
     Asked afresh, since a plan may be older than the last payment.  What the operator said stands, also where it is
-    said to be too little.
+    said to be too little.  Where nobody says now what bundles hold, what the plan found them to pay for stands, too:
+    who goes on with a campaign names a wallet, and no bundles.
     """
     funds = house.funds
     if house.ask_funds is not None:
@@ -64,7 +65,8 @@ def shortfall(house: House, campaign_id: int) -> Shortfall | None:
     if funds.wallet is None:
         return None
     pricer = Pricer(learnt_book(house.book, house.ledger, house.gateway, house.clock.now()), funds)
-    for rows in house.ledger.unsent.payable(campaign_id):
+    unheard_of = not funds.bundles and funds == house.funds
+    for rows in house.ledger.unsent.payable(campaign_id, without_free=unheard_of):
         numbers, routes, countries, parts = (
             np.array(column, dtype=object) for column in zip(*rows, strict=True)
         )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from decimal import Decimal
 
-from sqlalchemy import func, select
+from sqlalchemy import func, or_, select
 
 from dispatcher.ledger.conditions import is_ready
 from dispatcher.ledger.database import Database
@@ -52,10 +52,16 @@ class Unsent:
             found = connection.execute(query.where(rows.c.campaign_id == campaign_id, is_ready())).one()
         return Most(found.rows, found.cost, found.last_due)
 
-    def payable(self, campaign_id: int, chunk: int = CHUNK) -> Iterator[list[Payable]]:
-        """Every ready row in the order of the file, so many at a time."""
+    def payable(
+        self, campaign_id: int, chunk: int = CHUNK, *, without_free: bool = False
+    ) -> Iterator[list[Payable]]:
+        """Every ready row in the order of the file, so many at a time; ``without_free``: not those that the plan found
+        to cost nothing, mostly because a bundle pays.
+        """
         query = select(rows.c.row, rows.c.route, rows.c.country, rows.c.parts)
         query = query.where(rows.c.campaign_id == campaign_id, is_ready()).order_by(rows.c.row).limit(chunk)
+        if without_free:
+            query = query.where(or_(rows.c.estimated_cost.is_(None), rows.c.estimated_cost != Decimal(0)))
         last = 0
         while True:
             with self._database.read() as connection:

@@ -121,6 +121,20 @@ def test_a_wallet_said_to_be_too_small_holds_the_campaign(
     assert len(gateway.accepted()) == 4
 
 
+def test_who_goes_on_need_not_name_the_bundles_again(inside: Inside, starting: Gateways) -> None:
+    gateway = starting()
+    (inside.folder / "prices.toml").write_text('[[price]]\nroute = "IT"\nper_part = 0.05\n')
+    inside.set({"DISPATCHER_PRICES": "prices.toml", "DISPATCHER_WALLET": "0.04"})
+    file_of(inside, people(4))
+    held = inside.json("run", "people.csv", "--yes", "--bundle", "IT=3")
+    assert (held["code"], held["missing_credit"]) == (4, "0.01")
+    held = inside.json("resume", "1", "--yes")
+    assert (held["code"], held["missing_credit"]) == (4, "0.01")
+    assert gateway.accepted() == []
+    assert inside.json("resume", "1", "--yes", "--wallet", "0.05")["code"] == 0
+    assert len(gateway.accepted()) == 4
+
+
 @languages_of_runs
 def test_what_the_dry_runs_named_stands_in_the_question(
     inside: Inside, starting: Gateways, lang: str

@@ -105,6 +105,12 @@ def test_what_is_still_to_be_paid_for(ledger: Ledger, desk: Any) -> None:
     assert ledger.unsent.routes(campaign) == ["IT"]
 
 
+def test_what_the_plan_found_to_cost_nothing_may_be_left_out(ledger: Ledger, desk: Any) -> None:
+    campaign = desk.campaign([desk.row(2), desk.row(3, estimated_cost=0), desk.row(4, estimated_cost=None)])
+    paid = ledger.unsent.payable(campaign, 1, without_free=True)
+    assert [row[0] for chunk in paid for row in chunk] == [2, 4]
+
+
 def test_nothing_is_left_of_a_campaign_without_rows(ledger: Ledger, desk: Any) -> None:
     campaign = desk.campaign([desk.row(2, RowState.INVALID)])
     most = ledger.unsent.most(campaign)
