@@ -27,7 +27,8 @@ from dispatcher.private import private_folder
 BUSY_SECONDS = 10.0
 FROZEN_SECONDS = 20.0
 """How long a server lets a client do nothing within a transaction: one that is frozen there (a laptop asleep, a paused
-machine) holds the locks of its campaign, and nobody else sends meanwhile.  Ours never wait for anything there.
+machine) holds the locks of its campaign, and nobody else sends meanwhile.  Whoever writes never waits for anything
+there; a report reads while it is written, and has to write two thousand rows in that time.
 """
 ASKED_EVERY = 0.002  # seconds between two tries to write to a file
 LET_OTHERS = 0.006  # seconds: a gap that who asks so often cannot miss
