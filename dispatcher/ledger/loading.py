@@ -65,22 +65,22 @@ class Loading:
     def load_rows(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> None:
         """Rows as tuples in the order of ``ROW_COLUMNS``, in transactions of at most 2,000 rows.
 
-        Values beyond these, if any, are those of ``ROW_EXTRAS``.  Beside a campaign that is being sent the transactions
-        are shorter, with gaps in which a file's one lock is free.
+        Values beyond these, if any, are those of ``ROW_EXTRAS``.  Where a campaign is being sent from the same file,
+        the transactions are shorter, with gaps in which its one lock is free.
 
         ValueError for a state no row starts in; UsageError when the campaign is not being loaded (any more).
         """
         start = 0
         while start < len(batch):
             some = batch[start : start + self._size]
-            beside_others = self._load(campaign_id, some)
+            in_the_way = self._load(campaign_id, some)
             start += len(some)
-            self._size = CHUNK_BESIDE_OTHERS if beside_others else CHUNK
-            if beside_others and self._database.path is not None:
+            self._size = CHUNK_BESIDE_OTHERS if in_the_way else CHUNK
+            if in_the_way:
                 self._pause(LET_OTHERS)
 
     def _load(self, campaign_id: int, batch: Sequence[tuple[Any, ...]]) -> bool:
-        """Whether another campaign is being sent meanwhile."""
+        """Whether somebody who sends has to wait for it; on a server nobody has."""
         n: Counter[int] = Counter()
         parts: Counter[int] = Counter()
         kinds = Counter(map(_COUNTED, batch))
@@ -100,7 +100,7 @@ class Loading:
                 of_state = campaign_counts.c.state == RowState(state)
                 connection.execute(update(campaign_counts).where(of_campaign, of_state).values(more))
             add_up(connection, campaign_id, {_counted(*kind): count for kind, count in kinds.items()})
-            return connection.execute(_SOMEBODY_SENDS).first() is not None
+            return self._database.path is not None and connection.execute(_SOMEBODY_SENDS).first() is not None
 
     def finish_loading(self, campaign_id: int, totals: Totals, now: datetime) -> None:
         """LOADING -> PLANNED once every row of the plan is there; RuntimeError when the numbers do not add

@@ -10,6 +10,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
 from dispatcher.errors import UsageError
 from dispatcher.ledger import CampaignState, NewCampaign, RowState, Screening, Totals
@@ -250,3 +251,14 @@ def test_a_load_beside_a_campaign_that_is_sent_leaves_gaps(desk: Any) -> None:
     # of 2,000 rows, which finds it out, and of 500 each
     assert gaps == ([LET_OTHERS] * 3 if desk.ledger.path else [])
     desk.check_counters(campaign)
+
+
+def test_on_a_server_a_load_makes_no_more_transactions_beside_others(desk: Any) -> None:
+    desk.campaign(desk.rows(2))
+    loading = Loading(desk.ledger._database, lambda _: None)
+    campaign = loading.create_campaign(NEW, desk.now)
+    commits: list[object] = []
+    event.listen(desk.ledger._database.engine, "commit", commits.append)
+    loading.load_rows(campaign, desk.rows(4_000))
+    # 2,000 rows and then 500 each, or 2,000 and 2,000
+    assert len(commits) == (5 if desk.ledger.path else 2)
