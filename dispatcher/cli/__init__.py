@@ -27,7 +27,7 @@ def main() -> None:
 
 def _open_what_is_closed() -> None:
     """Standard streams that the caller has closed (``>&-``) lead nowhere: no other file gets their numbers."""
-    for number, name in enumerate(STREAMS):
+    for name in STREAMS:
         if getattr(sys, name) is None:
-            os.open(os.devnull, os.O_RDWR)  # the lowest number that is free
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: the stream's own, where streams have one
             setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115

@@ -18,6 +18,7 @@ from dispatcher.ledger import (
     Refused,
     RowState,
 )
+from dispatcher.ledger.states import PROBLEM, ROW_STARTS
 
 R = RowState
 
@@ -447,3 +448,19 @@ def test_what_a_bundle_covers_stays_free(desk: Any) -> None:
     campaign = desk.campaign([desk.row(2, reserve_cost=0), desk.row(3, parts=3)])
     assert desk.ledger.rows.raise_reserves(campaign, 2, Decimal("0.1")) == 1
     assert desk.raw("SELECT reserve_cost FROM rows ORDER BY row") == [(0,), (300_000,)]
+
+
+def test_every_state_that_needs_an_eye_is_found_and_no_other(desk: Any) -> None:
+    started = [state for state in RowState if state in ROW_STARTS and state is not RowState.READY]
+    brought = [state for state in RowState if state not in ROW_STARTS]
+    states = dict(enumerate([*started, *brought, RowState.READY], start=2))
+    rows = [
+        desk.row(number, RowState.READY if state in brought else state) for number, state in states.items()
+    ]
+    campaign = desk.campaign(rows)
+    for number, state in states.items():
+        if state in brought:
+            desk.bring(campaign, number, state, f"t{number}")
+    assert {row: desk.state(campaign, row) for row in states} == states
+    found = [row.row for row in desk.ledger.queries.problems(campaign, limit=len(states))]
+    assert found == [number for number, state in states.items() if state in PROBLEM]
