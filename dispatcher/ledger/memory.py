@@ -60,14 +60,14 @@ class Memory:
         """Which guard keys were sent, or may have been, since then.
 
         ``account`` None (not known yet) looks at every account; a campaign that does not know its account
-        counts.
+        counts.  The keys are looked at only where something was sent.
         """
-        wanted = list(set(keys))
         found: set[bytes] = set()
         with self._database.read() as connection:
             earlier = _campaigns(connection, gateway, account, since)
             if not earlier:
                 return found
+            wanted = list(set(keys))
             # the campaign is compared here: in SQL it would tempt the planner away from the guard's index
             sent = (is_maybe_sent(), rows.c.attempt_started_at >= since)
             for chunk in in_chunks(wanted, CHUNK):

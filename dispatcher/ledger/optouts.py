@@ -55,10 +55,12 @@ class OptOuts:
         return removed
 
     def opted_out(self, recipients: Iterable[str]) -> set[str]:
-        """Which of ``recipients`` have opted out."""
-        wanted = set(recipients)
+        """Which of ``recipients`` have opted out; they are looked at only where somebody has."""
         with self._database.read() as connection:
             size = connection.execute(select(func.count()).select_from(opt_outs)).scalar_one()
+            if not size:
+                return set()
+            wanted = set(recipients)
             if size <= len(wanted):  # reading the whole list is cheaper than asking for each
                 return wanted.intersection(connection.execute(select(opt_outs.c.recipient)).scalars())
             numbers, found = list(wanted), set[str]()

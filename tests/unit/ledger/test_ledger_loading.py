@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
@@ -262,3 +263,27 @@ def test_on_a_server_a_load_makes_no_more_transactions_beside_others(desk: Any) 
     loading.load_rows(campaign, desk.rows(4_000))
     # 2,000 rows and then 500 each, or 2,000 and 2,000
     assert len(commits) == (5 if desk.ledger.path else 2)
+
+
+def test_numbers_and_keys_are_looked_at_only_where_they_may_be_known(desk: Any) -> None:
+    looked: list[str] = []
+
+    def numbers() -> Iterator[str]:
+        looked.append("number")
+        yield "+393331234567"
+
+    def keys() -> Iterator[bytes]:
+        looked.append("key")
+        yield bytes(16)
+
+    def ask() -> tuple[set[str], set[bytes]]:
+        known = desk.ledger.memory.guard_hits("sandbox", None, keys(), desk.now - timedelta(days=7))
+        return desk.ledger.opt_outs.opted_out(numbers()), known
+
+    assert ask() == (set(), set())
+    assert looked == []
+    desk.ledger.opt_outs.add(["+393331234567"], "by hand", desk.now)
+    campaign = desk.campaign([desk.row(2, guard_key=bytes(16))])
+    desk.claim(campaign, "t")
+    assert ask() == ({"+393331234567"}, {bytes(16)})
+    assert sorted(looked) == ["key", "number"]
