@@ -29,5 +29,5 @@ def _open_what_is_closed() -> None:
     """Standard streams that the caller has closed (``>&-``) lead nowhere: no other file gets their numbers."""
     for name in STREAMS:
         if getattr(sys, name) is None:
-            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free: the stream's own, where streams have one
+            number = os.open(os.devnull, os.O_RDWR)  # the lowest that is free, mostly the stream's own
             setattr(sys, name, open(number, "r" if name == "stdin" else "w", encoding="utf-8"))  # noqa: SIM115
