@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import threading
 from collections import deque
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Callable, Generator, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TypeVar
 
@@ -17,16 +19,18 @@ Item = TypeVar("Item")
 _AHEAD = 2
 
 
-def ahead(items: Iterator[Item]) -> Iterator[Item]:
+def ahead(items: Iterator[Item]) -> Generator[Item, None, None]:
     """The items in order, each made by another thread while the one before it is used.
 
     What making an item raises comes when that item is asked for.  numpy and Arrow do most of such work without
     holding back other threads.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="reading") as pool:
-        coming = pool.submit(_next, items)
-        while item := coming.result():
-            coming = pool.submit(_next, items)
+    coming: deque[Future[tuple[Item] | None]] = deque()
+    with _thread("reading", coming) as pool:
+        coming.append(pool.submit(_next, items))
+        while item := coming[0].result():
+            coming.append(pool.submit(_next, items))
+            coming.popleft()
             yield item[0]
 
 
@@ -37,20 +41,36 @@ class _Failure:
     error: DispatcherError
 
 
-def made_ahead(raws: Iterator[Raw], make: Callable[[Raw], Item]) -> Iterator[Item]:
+def made_ahead(raws: Iterator[Raw], make: Callable[[Raw], Item]) -> Generator[Item, None, None]:
     """``make`` of all of them in order, in another thread, while earlier ones are used; this thread takes the raw ones.
 
     So the time is halved where taking and using together are as much work as making.  What making an item raises
     comes when that item is asked for, and so does what taking it raises.
     """
-    with ThreadPoolExecutor(1, thread_name_prefix="making") as pool:
-        coming: deque[Future[Item]] = deque()
+    coming: deque[Future[Item]] = deque()
+    with _thread("making", coming) as pool:
         for raw in _taken(raws):
             coming.append(pool.submit(_made, raw, make))
             if len(coming) > _AHEAD:
                 yield coming.popleft().result()
         while coming:
             yield coming.popleft().result()
+
+
+@contextmanager
+def _thread(name: str, coming: deque[Future[Item]]) -> Iterator[ThreadPoolExecutor]:
+    """Another thread; at the end none of ``coming`` is being made, and none will be."""
+    own: set[int] = set()
+    pool = ThreadPoolExecutor(1, thread_name_prefix=name, initializer=lambda: own.add(threading.get_ident()))
+    try:
+        yield pool
+    finally:
+        # The garbage collector may come here in any thread and at any moment: in one that is just starting, which
+        # holds a lock that whoever joins a thread waits for; or in this very one.  So none is joined.
+        pool.shutdown(wait=False)
+        running = [future for future in coming if not future.cancel()]
+        if threading.get_ident() not in own:
+            wait(running)
 
 
 def _taken(raws: Iterator[Raw]) -> Iterator[Raw | _Failure]:

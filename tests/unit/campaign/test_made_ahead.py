@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from dispatcher.campaign.ahead import made_ahead
+from dispatcher.campaign.ahead import ahead, made_ahead
 from dispatcher.errors import FileError, UsageError
 
 
@@ -69,4 +69,39 @@ def test_nothing_goes_on_when_nobody_asks_for_more() -> None:
     found.close()
 
     assert len(made) < 10
-    assert "making" not in "".join(thread.name for thread in threading.enumerate())
+    for thread in threading.enumerate():
+        if thread.name.startswith("making"):
+            thread.join(30)
+            assert not thread.is_alive()
+
+
+def test_what_is_left_behind_is_closed_without_waiting_for_a_threads_end(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    """The garbage collector closes it in any thread, also in one that holds what joining waits for."""
+    joined: list[threading.Thread] = []
+    found = [ahead(raws(1_000)), made_ahead(raws(1_000), int)]
+    for items in found:
+        next(items)
+    with monkeypatch.context() as patched:
+        patched.setattr(threading.Thread, "join", lambda thread, timeout=None: joined.append(thread))
+        for items in found:
+            items.close()
+    assert not joined
+
+
+def test_the_thread_that_makes_items_may_close_them() -> None:
+    """It is where the garbage collector may come to what is left behind."""
+    ready, closed = threading.Event(), threading.Event()
+
+    def taken() -> Iterator[int]:
+        yield 0
+        ready.wait(30)
+        found.close()
+        closed.set()
+        yield 1
+
+    found = ahead(taken())
+    next(found)
+    ready.set()
+    assert closed.wait(30)

@@ -46,6 +46,7 @@ def package(
     after: str = "",
     declaration: str = '<?xml version="1.0" encoding="UTF-8" standalone="yes"?>\n',
     settings: str = "",
+    strings: str = "",
 ) -> Path:
     """A workbook of one worksheet with these rows of XML, and these ``<si>`` elements."""
     parts = {
@@ -58,7 +59,7 @@ def package(
         f'<Relationship Id="rId2" Type="{OFFICE}/styles" Target="styles.xml"/>'
         f'<Relationship Id="rId3" Type="{OFFICE}/sharedStrings" Target="sharedStrings.xml"/></Relationships>',
         "xl/styles.xml": STYLES,
-        "xl/sharedStrings.xml": f'{declaration}<sst xmlns="{MAIN}" count="9">{"".join(items)}</sst>',
+        "xl/sharedStrings.xml": f'{declaration}<sst xmlns="{MAIN}" count="9"{strings}>{"".join(items)}</sst>',
         "xl/worksheets/sheet1.xml": f'{declaration}<worksheet xmlns="{MAIN}">{before}<sheetData>{rows}</sheetData>'
         f"{after}</worksheet>",
     }
@@ -304,6 +305,10 @@ def test_cells_in_every_form_are_read_fast(tmp_path: Path, cell: str) -> None:
             {"declaration": '<?xml version="1.0" encoding="cp1252"?>'},
         ),
         ('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>', {}),
+        ('<row r="2"><c r="A2"><v>1</v></c></row>', {"after": '<row r="2" hidden="1"/>'}),
+        ('<row r="2"><c r="A2"><v>1</v></c></row>', {"after": "<cols><col></cols>"}),
+        ('<row r="2"><c r="A2"><v>1</v></c></row>', {"before": '<dimension ref="A1/>'}),
+        ('<row r="2"><c r="A2"><v>1</v></c></row>', {"strings": ' odd"'}),
     ],
 )
 def test_what_is_not_known_is_left_to_the_general_reader(

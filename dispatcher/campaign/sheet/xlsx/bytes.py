@@ -10,6 +10,7 @@ import codecs
 import re
 from collections.abc import Sequence
 from typing import Any, Final
+from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
@@ -51,6 +52,17 @@ def after_root(data: bytes, name: bytes) -> int:
     if root is None:
         raise NotPlain
     return root.end()
+
+
+def require_well_formed(*pieces: bytes) -> None:
+    """Raise NotPlain unless the pieces are an XML document; nothing in them begins with ``<!``."""
+    parser = expat.ParserCreate()
+    try:
+        for piece in pieces:
+            parser.Parse(piece, False)
+        parser.Parse(b"", True)
+    except expat.ExpatError as error:
+        raise NotPlain from error
 
 
 class Tags:

@@ -6,6 +6,7 @@ is not plain (:class:`NotPlain`) is for the general reader; what is read here is
 
 from __future__ import annotations
 
+import re
 import zipfile
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -22,7 +23,7 @@ from dispatcher.campaign.sheet.archive import DAMAGE, member_blocks
 from dispatcher.campaign.sheet.chunks import Batch
 from dispatcher.campaign.sheet.marks import MOST_CELLS
 from dispatcher.campaign.sheet.model import Hidden
-from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Positions, after_root, require
+from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Positions, after_root, require, require_well_formed
 from dispatcher.campaign.sheet.xlsx.cells import CellReader, Codes, Piece
 from dispatcher.campaign.sheet.xlsx.marks import CellMarks, Patterns
 from dispatcher.campaign.sheet.xlsx.odd import OddCells
@@ -31,6 +32,7 @@ from dispatcher.campaign.sheet.xlsx.sample import STRINGS, Sample
 from dispatcher.campaign.sheet.xlsx.strings import shared_strings
 
 _ROWS, _ROWS_END, _ROW = b"<sheetData>", b"</sheetData>", b"<row "
+_ROW_TAG = re.compile(rb"<row[\s/>]")
 _LONGEST_PIECE = 64 << 20  # one row, or all that follows the rows
 _LONGEST_TEXTS = (1 << 31) - 1  # bytes that a column of Arrow's holds
 
@@ -156,12 +158,13 @@ def _pieces(
 ) -> tuple[list[Piece], list[tuple[int, int]]]:
     """The rows, a block of the XML at a time, and (first, last) rows of the filter in what follows them."""
     pieces: list[Piece] = []
-    rest, begun, ended, width, rows = b"", False, False, 0, 0
+    rest, head, ended, width, rows = b"", b"", False, 0, 0
     for block in ahead(member_blocks(archive, part)):
         data = rest + block
         require(len(data) <= _LONGEST_PIECE)
-        if not begun:
-            data, begun = _after_head(data), True
+        if not head:
+            head = _head(data)
+            data = data[len(head) :].lstrip()
         if ended:
             rest = data
             continue
@@ -174,17 +177,17 @@ def _pieces(
             width, rows = max(width, piece.codes.shape[1]), rows + len(piece.number)
             require(width * max(rows, int(piece.number[-1])) <= MOST_CELLS)
         rest = data[end:]
-    require(
-        ended and rest.rstrip().endswith(b"</worksheet>") and b"mergeCell" not in rest and b"<!" not in rest
-    )
+    require(ended and b"mergeCell" not in rest and b"<!" not in rest and _ROW_TAG.search(rest) is None)
+    require_well_formed(head, rest)
     return pieces, Patterns().filters(rest)
 
 
-def _after_head(data: bytes) -> bytes:
+def _head(data: bytes) -> bytes:
+    """Everything up to the rows."""
     after_root(data, b"worksheet")
     start = data.find(_ROWS)
     require(start >= 0 and b"<!" not in data[:start])
-    return data[start + len(_ROWS) :].lstrip()
+    return data[: start + len(_ROWS)]
 
 
 def _joined(pieces: list[Piece]) -> Codes:

@@ -8,7 +8,15 @@ from collections.abc import Callable, Iterable, Sequence
 import numpy as np
 import pyarrow as pa
 
-from dispatcher.campaign.sheet.xlsx.bytes import Mask, Positions, Tags, after_root, require, starts_with
+from dispatcher.campaign.sheet.xlsx.bytes import (
+    Mask,
+    Positions,
+    Tags,
+    after_root,
+    require,
+    require_well_formed,
+    starts_with,
+)
 
 _TAIL = re.compile(rb"\s*</sst>\s*")
 _ITEM, _KEPT = b"<si><t>", b'<si><t xml:space="preserve">'
@@ -24,18 +32,20 @@ def shared_strings(blocks: Iterable[bytes], decode: Decode) -> pa.Array:
     Raises NotPlain.
     """
     pieces: list[pa.Array] = []
-    rest, begun = b"", False
+    rest, root = b"", b""
     for block in blocks:
         data = rest + block
-        if not begun:
-            data, begun = data[after_root(data, b"sst") :].lstrip(), True
+        if not root:
+            root = data[: after_root(data, b"sst")]
+            data = data[len(root) :].lstrip()
         end = data.rfind(b"</si>") + len(b"</si>")
         if end < len(b"</si>"):
             rest = data
             continue
         pieces.append(_items(data[:end], decode))
         rest = data[end:]
-    require(begun and _TAIL.fullmatch(rest))
+    require(root and _TAIL.fullmatch(rest))
+    require_well_formed(root, rest)
     return pa.concat_arrays(pieces) if pieces else pa.array([], pa.string())
 
 
