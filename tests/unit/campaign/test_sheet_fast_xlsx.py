@@ -307,6 +307,7 @@ def test_cells_in_every_form_are_read_fast(tmp_path: Path, cell: str) -> None:
         ('<row r="1048576"><c r="XFD1048576"><v>1</v></c></row>', {}),
         ('<row r="2"><c r="A2"><v>1</v></c></row>', {"after": '<row r="2" hidden="1"/>'}),
         ('<row r="2"><c r="A2"><v>1</v></c></row>', {"after": "<cols><col></cols>"}),
+        ('<row r="2"><c r="A2"><v>1</v></c></row>', {"before": "<sheetData/>"}),
         ('<row r="2"><c r="A2"><v>1</v></c></row>', {"before": '<dimension ref="A1/>'}),
         ('<row r="2"><c r="A2"><v>1</v></c></row>', {"strings": ' odd"'}),
     ],
@@ -377,3 +378,11 @@ def test_what_openpyxl_writes_is_read_fast(tmp_path: Path, write_only: bool) -> 
     fast, general = both(openpyxl_book(tmp_path / "a.xlsx", fill, write_only=write_only))
     assert fast == general
     assert len(fast[3]) == 38
+
+
+@pytest.mark.parametrize(
+    "rows", ['<c r="A2"><v>1</v></c></row><row r="2"/>', "</row>", '<c r="A1"><v>1</v></c></row>']
+)
+def test_cells_before_the_first_row_are_left_to_the_general_reader(tmp_path: Path, rows: str) -> None:
+    with pytest.raises(NotPlain):
+        open_columns(package(tmp_path / "a.xlsx", rows), None, Locale.IT)

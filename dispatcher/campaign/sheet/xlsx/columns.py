@@ -186,7 +186,7 @@ def _head(data: bytes) -> bytes:
     """Everything up to the rows."""
     after_root(data, b"worksheet")
     start = data.find(_ROWS)
-    require(start >= 0 and b"<!" not in data[:start])
+    require(start >= 0 and start == data.find(_ROWS[:-1]) and b"<!" not in data[:start])
     return data[: start + len(_ROWS)]
 
 

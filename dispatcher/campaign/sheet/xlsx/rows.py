@@ -145,7 +145,7 @@ def _require_nesting(what: Small, empty: Positions) -> None:
     what[empty] = _Tag.EMPTY
     opens = (what == _Tag.ROW) | (what == _Tag.CELL)
     within = (what == _Tag.CELL) | (what == _Tag.END)
-    require((opens[:-1] == within[1:]).all() and not opens[-1])
+    require(not within[0] and (opens[:-1] == within[1:]).all() and not opens[-1])
 
 
 def _columns(words: Words) -> tuple[Positions, Positions]:
