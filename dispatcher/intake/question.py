@@ -33,15 +33,17 @@ def next_question(house: House, campaign_id: int) -> Question | None:
         max_cost=campaign.max_cost,
         committed=campaign.committed_cost,
         dearest=reserve if cost is not None and reserve is not None and reserve > cost else None,
-        foretold=_foretold(house, campaign_id),
+        foretold=_foretold(house, campaign_id, remaining.rows),
     )
 
 
-def _foretold(house: House, campaign_id: int) -> Foretold | None:
-    said = house.ledger.forecasts.dry_runs(campaign_id).values()
-    if not said:
-        return None
-    return Foretold(rows=sum(each.rows for each in said), cost=sum((each.cost for each in said), Decimal(0)))
+def _foretold(house: House, campaign_id: int, left: int) -> Foretold | None:
+    """What the last preflight's dry runs said of the rows that are left; None also where they spoke of more rows."""
+    said = house.ledger.forecasts.last_dry_runs(campaign_id).values()
+    rows = sum(each.rows for each in said)
+    return (
+        Foretold(rows=rows, cost=sum((each.cost for each in said), Decimal(0))) if 0 < rows <= left else None
+    )
 
 
 def is_above_cap(question: Question) -> bool:

@@ -57,8 +57,21 @@ class Forecasts:
         was left.
         """
         best: dict[str, Foretold] = {}
-        for event in self._events.of(campaign_id, _PRICED):
-            for route, (rows, cost) in event.detail["routes"].items():
-                if route not in best or rows > best[route].rows:
-                    best[route] = Foretold(rows=rows, cost=Decimal(cost))
+        for routes in self._priced(campaign_id):
+            for route, said in routes.items():
+                if route not in best or said.rows > best[route].rows:
+                    best[route] = said
         return best
+
+    def last_dry_runs(self, campaign_id: int) -> dict[str, Foretold]:
+        """The same of the last preflight that heard of any price: about what was left then."""
+        return next(iter(reversed(self._priced(campaign_id))), {})
+
+    def _priced(self, campaign_id: int) -> list[dict[str, Foretold]]:
+        return [
+            {
+                route: Foretold(rows=rows, cost=Decimal(cost))
+                for route, (rows, cost) in event.detail["routes"].items()
+            }
+            for event in self._events.of(campaign_id, _PRICED)
+        ]

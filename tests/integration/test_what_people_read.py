@@ -162,6 +162,18 @@ def test_a_price_the_dry_runs_named_for_some_leaves_the_others_open(
     assert words.count("plan.unpriced", 1) in question
 
 
+def test_after_a_canary_the_question_names_the_price_of_the_rest(inside: Inside, starting: Gateways) -> None:
+    soon = {"pending_after": 0.0, "final_after": (0.0, 0.0)}
+    starting(prices={Route.IT: Decimal("0.07")}, undeliverable_rate=1.0, **soon)
+    file_of(inside, people(4))
+    held = inside("run", "people.csv", "--yes", "--canary", "1", "--canary-wait", "30s")
+    assert held.code == 4
+    said = inside("resume", "1", "--yes", "--lang", "it").out
+    (question,) = [line for line in said.splitlines() if line.endswith("?")]
+    words = Wording("it")
+    assert words("run.price_by_dry_runs", cost=words.money(Decimal("0.21"), "EUR")) in question
+
+
 @languages_of_runs
 def test_the_most_that_it_may_cost_explains_itself(inside: Inside, starting: Gateways, lang: str) -> None:
     words = Wording(lang)

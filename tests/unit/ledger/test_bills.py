@@ -131,6 +131,7 @@ def test_forecasts_are_those_of_the_largest_preflight(desk: Any) -> None:
         "IT": Foretold(rows=9, cost=D("0.45")),
         "WW": Foretold(rows=1, cost=D("0.07")),
     }
+    assert forecasts.last_dry_runs(campaign) == later
 
 
 def test_the_sums_follow_every_move_of_a_row(desk: Any) -> None:
