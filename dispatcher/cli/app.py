@@ -32,7 +32,6 @@ from dispatcher.cli import (
     worker,
 )
 from dispatcher.cli.output import Output, silence
-from dispatcher.cli.parser_errors import usage_error
 from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
 
@@ -115,6 +114,8 @@ def _run(args: list[str], output: Output) -> int:
         output.error(error)
         return error.exit_code
     except _WRONG_USAGE as error:
+        from dispatcher.cli.parser_errors import usage_error
+
         output.error(usage_error(error, args))
         return UsageError.exit_code
     except (typer.Abort, KeyboardInterrupt):

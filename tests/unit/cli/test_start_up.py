@@ -23,6 +23,7 @@ HEAVY = {
     "httpx",
     "openpyxl",
     "pandas",
+    "pydantic",
     "python_calamine",
     "redis",
     "sqlalchemy",
@@ -34,8 +35,8 @@ HEAVY = {
     ("command", "needed"),
     [
         (["--help"], set()),
-        (["check", "people.csv", "--json"], {"pandas"}),
-        (["status"], {"sqlalchemy"}),
+        (["check", "people.csv", "--json"], {"pandas", "pydantic"}),
+        (["status"], {"pydantic", "sqlalchemy"}),
     ],
 )
 def test_a_command_imports_what_it_needs(command: list[str], needed: set[str], tmp_path: Path) -> None:
