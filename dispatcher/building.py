@@ -102,6 +102,7 @@ def house_on(
         ask_funds=logged_purse(application),
         account=application.account,
         has_workers=has_workers if application.distributed else None,
+        zone_is_chosen="timezone" in application.settings.model_fields_set,
     )
 
 

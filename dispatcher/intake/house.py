@@ -78,6 +78,7 @@ class House:
     )
     account: Callable[[], AccountAsker | None] | None = None  # None of it: its credentials are not set
     has_workers: Callable[[], bool] | None = None  # whether anybody sends; None where this process does
+    zone_is_chosen: bool = False  # somebody set the time zone; else it is this machine's
 
     def report_if_possible(
         self, campaign: CampaignView, folder: Path | None

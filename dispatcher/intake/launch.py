@@ -31,6 +31,7 @@ from dispatcher.intake.delivered import wait_for_delivery
 from dispatcher.intake.follow import follow
 from dispatcher.intake.house import Approval, House, Watcher
 from dispatcher.intake.loading import FileIdentity, identify, nobody
+from dispatcher.intake.one_clock import agree_on_clock
 from dispatcher.intake.own_token import arm, disarmed, required_desk
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
 from dispatcher.intake.screening import leave_out_listed, screen, screen_all
@@ -93,6 +94,7 @@ class Launch:
         self._tidy(self._open_campaign(identity))
         campaign = self._open_campaign(identity)
         if campaign is None:
+            agree_on_clock(self._ledger, request.plan.options.timing, chosen=self._house.zone_is_chosen)
             check_folder(request.report_dir or request.plan.file.resolve().parent)
             campaign = bring_in(self._house, self._watcher, request, identity, self._begun)
         else:

@@ -204,3 +204,17 @@ def test_the_plan_says_when_it_will_be_done(cli: Cli) -> None:
     assert times["countries"]["IT"]["waits_until"] == "2099-01-02T07:00:00+00:00"
     assert json.loads(ended.out)["counts"] == {"ready": 1}
     assert "1 row waits until Friday 2 January 08:00" in ended.err
+
+
+def test_reminders_are_not_read_by_another_machines_clock(cli: Cli) -> None:
+    Ledger.open(f"sqlite:///{cli.ledger}", create=True).agreement("timezone").reach(
+        "Europe/Rome", replace=False
+    )
+    soon = datetime.now(UTC) + timedelta(hours=12)  # so its reminder is due by any clock
+    write(cli.folder / "a.csv", [(number(1), "Hello.", f"{soon:%Y-%m-%d %H:%M}")], "phone", "text", "when")
+    reminding = ("run", "a.csv", *OPTIONS, "--remind-before", "24h", "--date-column", "when")
+    del cli.env["DISPATCHER_TIMEZONE"]
+    refused = cli.json(*reminding, TZ="UTC")
+    assert (refused["code"], refused["error"]["code"]) == (2, "timing_other_clock")
+    assert "DISPATCHER_TIMEZONE=Europe/Rome" in refused["error"]["hint"]
+    assert cli.json(*reminding, TZ="Europe/Rome")["code"] == 0
