@@ -14,9 +14,9 @@ from functools import lru_cache
 from typing import Any, NamedTuple
 
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, Table, Text, case, select
-from sqlalchemy.dialects import postgresql, sqlite
 
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.upsert import Insert, insert_as
 from dispatcher.ledger.values import Instant, from_micros, to_micros
 
 _tables = MetaData()
@@ -72,8 +72,8 @@ def learn(connection: Connection, charges: Counter[Charge], now: datetime) -> No
 
 
 @lru_cache(maxsize=2)
-def _upsert(dialect: str) -> postgresql.Insert | sqlite.Insert:
-    statement = postgresql.insert(learnt_prices) if dialect == "postgresql" else sqlite.insert(learnt_prices)
+def _upsert(dialect: str) -> Insert:
+    statement = insert_as(dialect, learnt_prices)
     new = statement.excluded
     later = case((new.last_seen > learnt_prices.c.last_seen, new.last_seen), else_=learnt_prices.c.last_seen)
     return statement.on_conflict_do_update(

@@ -8,9 +8,14 @@ from __future__ import annotations
 from sqlalchemy import Connection, Table
 from sqlalchemy.dialects import postgresql, sqlite
 
+Insert = postgresql.Insert | sqlite.Insert
 
-def insert_into(connection: Connection, table: Table) -> postgresql.Insert | sqlite.Insert:
+
+def insert_into(connection: Connection, table: Table) -> Insert:
     """An INSERT that can be told what to do on a conflict, in the connection's dialect; both say it alike."""
-    if connection.dialect.name == "postgresql":
-        return postgresql.insert(table)
-    return sqlite.insert(table)
+    return insert_as(connection.dialect.name, table)
+
+
+def insert_as(dialect: str, table: Table) -> Insert:
+    """The same by the dialect's name, for a statement that is made once and kept."""
+    return postgresql.insert(table) if dialect == "postgresql" else sqlite.insert(table)
