@@ -91,6 +91,11 @@ def unusual_characters(texts: pa.Array, *, signs: bool = False) -> Unusual:
     return Unusual(rows, codes, np.diff(ends) - np.diff(surplus))
 
 
+def flags(array: Any) -> Flags:
+    """An Arrow column of booleans for numpy."""
+    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)
+
+
 def text_bytes(texts: pa.Array) -> tuple[Bytes, Numbers]:
     """The bytes of all texts together; where the first begins and each one ends in them."""
     offset_type = np.int64 if pa.types.is_large_string(texts.type) else np.int32

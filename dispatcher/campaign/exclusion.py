@@ -5,13 +5,13 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pandas as pd
 import pyarrow as pa
 
+from dispatcher.campaign.characters import flags
 from dispatcher.campaign.history import History
 from dispatcher.campaign.phones import Recipients
 from dispatcher.campaign.plan_model import PlanOptions
@@ -75,7 +75,7 @@ class Exclusion:
         words = fingerprints(recipients.numbers, texts, self._seed)
         said = np.flatnonzero(verdict.reason.equals(Reason.SENT_IN_REPORT))
         if len(said):
-            self._seen.before(words[said[_flags(texts.take(pa.array(said)).is_valid())]])
+            self._seen.before(words[said[flags(texts.take(pa.array(said)).is_valid())]])
         return rows[self._seen.before(words[rows])]
 
     def _reminded_twice(self, timed: Timed, rows: Rows, recipients: Recipients, texts: pa.Array) -> Rows:
@@ -94,7 +94,3 @@ def _reminder_keys(timed: Timed, rows: Rows, recipients: Recipients) -> GuardKey
     # of every row and in their order, since the second reminder of a person is known by being the second
     keys = timed.schedule.guard_keys(timed.due, timed.cells, recipients.objects())
     return GuardKeys(len(recipients), rows, lambda: keys[rows].tolist())
-
-
-def _flags(array: Any) -> npt.NDArray[np.bool_]:
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)

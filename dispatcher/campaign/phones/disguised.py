@@ -15,6 +15,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dispatcher.campaign.characters import flags
 from dispatcher.campaign.reasons import Repair
 
 _SCHEME = "tel:"
@@ -39,10 +40,10 @@ class Undisguised:
 def undisguised(cells: pa.LargeStringArray) -> Undisguised:
     """Every one of ``cells`` (no nulls); one without a disguise has no repairs."""
     repairs = np.zeros(len(cells), np.uint16)
-    short = _flags(pc.less_equal(pc.binary_length(cells), _LONGEST))
-    cells = _changed(cells, short & ~_flags(pc.string_is_ascii(cells)), _seen, repairs, Repair.INVISIBLE)
+    short = flags(pc.less_equal(pc.binary_length(cells), _LONGEST))
+    cells = _changed(cells, short & ~flags(pc.string_is_ascii(cells)), _seen, repairs, Repair.INVISIBLE)
     cells = _changed(
-        cells, short & _flags(pc.starts_with(cells, _SCHEME)), _dialled, repairs, Repair.TEL_SCHEME
+        cells, short & flags(pc.starts_with(cells, _SCHEME)), _dialled, repairs, Repair.TEL_SCHEME
     )
     return Undisguised(cells, repairs)
 
@@ -71,19 +72,15 @@ def _seen(cells: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Flags]:
     seen = pc.replace_substring_regex(seen, _WITHOUT_WIDTH, "")
     # a blank at either end is another repair, and which one depends on what it was
     outer = pc.or_(pc.match_substring_regex(seen, _OUTER_BLANK), _has_outer_blank(cells))
-    return seen, _flags(pc.and_not(pc.not_equal(seen, cells), outer))
+    return seen, flags(pc.and_not(pc.not_equal(seen, cells), outer))
 
 
 def _dialled(cells: pa.LargeStringArray) -> tuple[pa.LargeStringArray, Flags]:
     """Without ``tel:``, and where that is all."""
     number = pc.match_substring_regex(cells, _AFTER_SCHEME)
     outer = pc.match_substring_regex(cells, _OUTER_BLANK)
-    return pc.utf8_slice_codeunits(cells, len(_SCHEME)), _flags(pc.and_not(number, outer))
+    return pc.utf8_slice_codeunits(cells, len(_SCHEME)), flags(pc.and_not(number, outer))
 
 
 def _has_outer_blank(cells: pa.LargeStringArray) -> pa.BooleanArray:
     return pc.not_equal(pc.utf8_trim_whitespace(cells), cells)
-
-
-def _flags(array: pa.BooleanArray) -> Flags:
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)

@@ -17,6 +17,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from numpy.typing import NDArray
 
+from dispatcher.campaign.characters import flags
 from dispatcher.campaign.phones.automaton import END
 
 MOST_DIGITS = 17  # after 00 is gone; what phonenumbers takes at most
@@ -112,7 +113,7 @@ def read_plain_cells(cells: pa.LargeStringArray) -> PlainCells:
     odd = _odd(signs, written) | (np.diff(starts) > _LONGEST_CELL) | slashed_otherwise
     odd |= (written < _SHORTEST) | (written > _MOST_WRITTEN) | (count > MOST_DIGITS)
     if cells.null_count:
-        odd |= np.asarray(cells.is_null().to_numpy(zero_copy_only=False), dtype=np.bool_)
+        odd |= flags(cells.is_null())
     pluses = signs.are("+")
     return PlainCells(
         plain=~odd,

@@ -12,6 +12,7 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from dispatcher.campaign.characters import flags
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.headings import Headings, column_letter
 from dispatcher.campaign.sheet.model import ReportCells, SheetChunk
@@ -137,10 +138,7 @@ class ChunkBuilder:
 
 def blank_cells(column: pa.Array) -> Mask:
     """Which cells hold nothing but white space."""
-    mask: Mask = np.asarray(
-        pc.equal(pc.utf8_trim_whitespace(column), "").to_numpy(zero_copy_only=False), np.bool_
-    )
-    return mask
+    return flags(pc.equal(pc.utf8_trim_whitespace(column), ""))
 
 
 def text_column(values: Sequence[str]) -> pa.Array:

@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 
 from dispatcher.campaign.characters import (
     arrow_texts,
+    flags,
     may_not_be_composed,
     text_bytes,
     unusual_characters,
@@ -111,8 +112,3 @@ def _stands_in(data: bytes, sign: bytes) -> bool:
 def _are_in(data: bytes, sign: bytes) -> bool:
     """Whether each byte of the sign is in ``data``."""
     return all(bytes([byte]) in data for byte in sign)
-
-
-def flags(array: Any) -> Flags:
-    """An Arrow column of booleans for numpy."""
-    return np.asarray(array.to_numpy(zero_copy_only=False), np.bool_)

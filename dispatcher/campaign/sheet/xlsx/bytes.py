@@ -82,6 +82,13 @@ class Tags:
         """The eight bytes at each position."""
         return self._words[at]
 
+    def begin(self, at: Positions, text: bytes) -> Mask:
+        """At which positions ``text`` stands, of any length."""
+        found = np.ones(len(at), np.bool_)
+        for place in range(0, len(text), WORD):
+            found &= starts_with(self.words(at + place), text[place : place + WORD])
+        return found
+
     def starting(self, text: bytes) -> Positions:
         """Where the tags are that begin with the text, of eight bytes at most."""
         return self.at[:-1][starts_with(self.words(self.at[:-1]), text)]

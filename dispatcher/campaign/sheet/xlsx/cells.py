@@ -22,7 +22,6 @@ from dispatcher.campaign.sheet.xlsx.bytes import (
     all_digits,
     numbers,
     require,
-    starts_with,
 )
 from dispatcher.campaign.sheet.xlsx.odd import OddCells
 from dispatcher.campaign.sheet.xlsx.rows import Kind, Rows, read_rows
@@ -120,9 +119,9 @@ class CellReader:
     def _read_inline(self, tags: Tags, rows: Rows, codes: Positions) -> None:
         which = np.flatnonzero((rows.kind == Kind.INLINE) & (rows.tags == 6))
         at, end = tags.at[rows.tag[which] + 1], tags.at[rows.tag[which] + 3]
-        kept = _begins(tags, at, _KEPT_TEXT)
+        kept = tags.begin(at, _KEPT_TEXT)
         start = at + np.where(kept, len(_KEPT_TEXT), len(_TEXT))
-        plain = (kept | starts_with(tags.words(at), _TEXT)) & _begins(tags, end, _TEXT_END)
+        plain = (kept | tags.begin(at, _TEXT)) & tags.begin(end, _TEXT_END)
         plain &= tags.literal(start, np.maximum(start, end), kept=kept)
         self._number(codes, which[plain], tags.texts(start[plain], end[plain]))
 
@@ -155,14 +154,6 @@ def _values(tags: Tags, rows: Rows, kind: Kind, longest: int) -> tuple[Positions
     which = np.flatnonzero((rows.kind == kind) & (rows.tags == 4))
     at, end = tags.at[rows.tag[which] + 1], tags.at[rows.tag[which] + 2]
     length = end - at - len(b"<v>")
-    plain = starts_with(tags.words(at), b"<v>") & starts_with(tags.words(end), _VALUE_END)
+    plain = tags.begin(at, b"<v>") & tags.begin(end, _VALUE_END)
     plain &= (length >= 1) & (length <= longest)
     return which[plain], at[plain] + len(b"<v>"), length[plain]
-
-
-def _begins(tags: Tags, at: Positions, text: bytes) -> Mask:
-    """Where ``text`` stands."""
-    found = np.ones(len(at), np.bool_)
-    for place in range(0, len(text), WORD):
-        found &= starts_with(tags.words(at + place), text[place : place + WORD])
-    return found

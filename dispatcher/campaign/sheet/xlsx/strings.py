@@ -56,13 +56,10 @@ def _items(data: bytes, decode: Decode) -> pa.Array:
     start = np.flatnonzero(starts_with(word, b"<si"))
     require(len(start) and start[0] == 0 and starts_with(word[start], b"<si>").all())
     at, size = tags.at[start], np.diff(np.append(start, len(word)))
-    kept = starts_with(tags.words(at), _KEPT[:8])
-    kept &= starts_with(tags.words(at + 8), _KEPT[8:16]) & starts_with(tags.words(at + 16), _KEPT[16:24])
-    kept &= starts_with(tags.words(at + 24), _KEPT[24:])
+    kept = tags.begin(at, _KEPT)
     first = at + np.where(kept, len(_KEPT), len(_ITEM))
     last = tags.at[np.minimum(start + 2, len(word))]
-    plain = (size == 4) & (kept | starts_with(tags.words(at), _ITEM))
-    plain &= starts_with(tags.words(last), _END[:8]) & (tags.codes[last + 8] == ord(">"))
+    plain = (size == 4) & (kept | tags.begin(at, _ITEM)) & tags.begin(last, _END)
     plain &= tags.literal(first, np.maximum(last, first), kept=kept)
     if plain.all():
         return tags.texts(first, last)
