@@ -16,8 +16,6 @@ from dispatcher.ledger import ReportRow as StoredRow
 from dispatcher.ledger.memory import EarlierSend
 from dispatcher.ledger.states import ROW_STARTS, RowState
 from dispatcher.report.files import choose_target, report_path
-from dispatcher.report.page.content import PageWriter
-from dispatcher.report.page.render import mark_of, page_target, render, write_page
 from dispatcher.report.reasons import SHOWN_TEXT, reason_text
 from dispatcher.report.rows import ReportRow, brief
 from dispatcher.report.sheets.overview import overview_sheets
@@ -76,6 +74,9 @@ class Reporter:
 
         Raises UsageError ``report_page_exists`` when ``output`` is something else, ``report_folder_not_writable``.
         """
+        from dispatcher.report.page.content import PageWriter
+        from dispatcher.report.page.render import mark_of, page_target, render, write_page
+
         simulated = campaign.gateway in self.simulated
         content = PageWriter(self.ledger, campaign, self.wording, self.timezone).content(simulated=simulated)
         mark = mark_of(self.ledger.id, campaign.id)

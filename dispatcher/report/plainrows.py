@@ -10,7 +10,7 @@ import numpy as np
 import numpy.typing as npt
 
 from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Tags, require
-from dispatcher.campaign.sheet.xlsx.rows import Kind, read_rows
+from dispatcher.campaign.sheet.xlsx.rows import read_rows
 
 _SPANS = re.compile(rb'(<row r="[0-9]+"[^<>]*?)\sspans="[^"]*"')
 _NO_CONTENT = 2  # tags of a cell that holds nothing: its own, and perhaps one that closes it
@@ -37,7 +37,7 @@ class PlainRows:
     def of(cls, data: bytes) -> PlainRows:
         """Raises NotPlain for rows that have to be looked at one by one."""
         tags = Tags(data)
-        rows = read_rows(tags, lambda attributes: Kind.ODD)
+        rows = read_rows(tags)
         ends = tags.starting(b"</row>")
         require(len(ends) == len(rows.number))
         require(tags.follow(ends, (b"</c>", b"<c r=", b"<row r=")).all())  # nothing else is behind the cells

@@ -14,10 +14,8 @@ from zoneinfo import ZoneInfo
 
 from dispatcher.errors import FileError
 from dispatcher.report.cannot import CannotExtend
-from dispatcher.report.delimited import write_delimited
 from dispatcher.report.extend import Extension
 from dispatcher.report.files import written_whole
-from dispatcher.report.rebuild import write_rebuilt
 from dispatcher.report.rows import ReportRow, RowCells, as_cells
 from dispatcher.report.sheets.model import ExtraSheet
 
@@ -110,6 +108,8 @@ def _way(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Way:
 
 
 def _delimited(source: Source) -> _Write:
+    from dispatcher.report.delimited import write_delimited  # needs a library that no workbook needs
+
     def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
         write_delimited(
             source.path,
@@ -124,6 +124,8 @@ def _delimited(source: Source) -> _Write:
 
 
 def _rebuilt(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Write:
+    from dispatcher.report.rebuild import write_rebuilt  # needs a library that no other way needs
+
     def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
         write_rebuilt(
             source.path,

@@ -87,6 +87,8 @@ def test_many_at_a_time_and_one_by_one(
         b'<row><c r="A1"><v>1</v></c></row>',
         b'<row r="3"><c r="A3"/></row><row r="2"><c r="A2"/></row>',
         b'<row r="2"><!-- --></row>',
+        b'<row r="2" spans="\xff"><c r="A2"/></row>',
+        b'<row r="2"><c r="A2"/></row><row r="3" spans="\xff"><c r="A3"/></row>',
     ],
 )
 def test_rows_that_have_to_be_looked_at(data: bytes) -> None:

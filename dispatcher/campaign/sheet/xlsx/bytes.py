@@ -9,12 +9,14 @@ from __future__ import annotations
 import codecs
 import re
 from collections.abc import Sequence
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 from xml.parsers import expat
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
+
+if TYPE_CHECKING:
+    import pyarrow as pa
 
 Positions = npt.NDArray[np.int64]
 Words = npt.NDArray[np.uint64]
@@ -75,7 +77,6 @@ class Tags:
             (len(data) + len(_PADDING) - WORD,), "<u8", self._padded, strides=(1,)
         )
         self.at: Positions = np.append(np.flatnonzero(self.codes == ord("<")), len(data))
-        self._buffer = pa.py_buffer(self._padded)
         self._special: Positions | None = None
 
     def words(self, at: Positions) -> Words:
@@ -101,18 +102,44 @@ class Tags:
 
     def texts(self, starts: Positions, ends: Positions) -> pa.Array:
         """The texts from ``starts`` to ``ends``, ascending and apart from each other.  NotPlain: not UTF-8."""
+        import pyarrow as pa  # a report takes rows apart without it, and it takes long to import
+
         if not len(starts):
             return pa.array([], pa.string())
         # an Arrow column of the texts and all that is between them, of which every other one is taken
         bounds = np.empty(2 * len(starts), np.int32)
         bounds[0::2], bounds[1::2] = starts, ends
         both = pa.BinaryArray.from_buffers(
-            pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), self._buffer]
+            pa.binary(), len(bounds) - 1, [None, pa.py_buffer(bounds), pa.py_buffer(self._padded)]
         )
         try:
             return both.take(pa.array(np.arange(0, len(bounds), 2, dtype=np.int32))).cast(pa.string())
         except pa.ArrowInvalid as error:
             raise NotPlain from error
+
+    def alike(self, starts: Positions, ends: Positions) -> tuple[list[str], Positions]:
+        """The different texts among those from ``starts`` to ``ends``, and which of them each is.  NotPlain: not UTF-8.
+
+        For texts of which many are the same.
+        """
+        if len(starts) and self._are_alike(starts, ends):
+            starts, ends, which = starts[:1], ends[:1], np.zeros(len(starts), np.int64)
+        else:
+            which = np.arange(len(starts))
+        texts = [self._padded[start:end] for start, end in zip(starts.tolist(), ends.tolist(), strict=True)]
+        places = {text: place for place, text in enumerate(dict.fromkeys(texts))}
+        try:
+            different = [text.decode() for text in places]
+        except UnicodeDecodeError as error:
+            raise NotPlain from error
+        return different, np.array([places[text] for text in texts], np.int64)[which]
+
+    def _are_alike(self, starts: Positions, ends: Positions) -> bool:
+        """Whether all these texts are the same."""
+        length = ends - starts
+        return bool((length == length[0]).all()) and bool(
+            self.begin(starts, self._padded[starts[0] : ends[0]]).all()
+        )
 
     def literal(self, starts: Positions, ends: Positions, *, kept: Mask) -> Mask:
         """Which texts are what their bytes say: no reference, no escape, nothing that a reader trims.

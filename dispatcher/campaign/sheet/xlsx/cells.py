@@ -23,8 +23,9 @@ from dispatcher.campaign.sheet.xlsx.bytes import (
     numbers,
     require,
 )
+from dispatcher.campaign.sheet.xlsx.kinds import Kind, Kinds, kinds_of
 from dispatcher.campaign.sheet.xlsx.odd import OddCells
-from dispatcher.campaign.sheet.xlsx.rows import Kind, Rows, read_rows
+from dispatcher.campaign.sheet.xlsx.rows import Rows, read_rows
 
 Codes = npt.NDArray[np.int32]
 BLANK = 0  # the number of the empty text
@@ -68,14 +69,15 @@ class CellReader:
     def read(self, data: bytes) -> Piece:
         """Whole rows.  Raises NotPlain."""
         tags = Tags(data)
-        rows = read_rows(tags, self._kind)
+        rows = read_rows(tags)
         require(rows.number[0] > self._last_row)
         self._last_row = int(rows.number[-1])
-        codes = np.full(len(rows.kind), -1, np.int64)
-        codes[(rows.kind == Kind.BLANK) & (rows.tags == 1)] = BLANK
-        self._read_shared(tags, rows, codes)
-        self._read_numbers(tags, rows, codes)
-        self._read_inline(tags, rows, codes)
+        kinds = kinds_of(tags, rows, self._kind)
+        codes = np.full(len(kinds), -1, np.int64)
+        codes[(kinds == Kind.BLANK) & (rows.tags == 1)] = BLANK
+        self._read_shared(tags, rows, kinds, codes)
+        self._read_numbers(tags, rows, kinds, codes)
+        self._read_inline(tags, rows, kinds, codes)
         self._read_odd(tags, rows, codes)
         width = int(rows.column.max(initial=0)) + 1
         require(width * len(rows.number) <= MOST_CELLS)  # before memory is taken for all of them
@@ -100,8 +102,8 @@ class CellReader:
             return Kind.ODD  # a date
         return kind
 
-    def _read_shared(self, tags: Tags, rows: Rows, codes: Positions) -> None:
-        which, start, length = _values(tags, rows, Kind.SHARED, WORD)
+    def _read_shared(self, tags: Tags, rows: Rows, kinds: Kinds, codes: Positions) -> None:
+        which, start, length = _values(tags, rows, kinds == Kind.SHARED, WORD)
         words = tags.words(start)
         digits = all_digits(words, length)
         which, words, length = which[digits], words[digits], length[digits]
@@ -109,15 +111,15 @@ class CellReader:
         require((index < self._shared).all())
         codes[which] = index + 1
 
-    def _read_numbers(self, tags: Tags, rows: Rows, codes: Positions) -> None:
-        which, start, length = _values(tags, rows, Kind.NUMBER, _MOST_DIGITS)
+    def _read_numbers(self, tags: Tags, rows: Rows, kinds: Kinds, codes: Positions) -> None:
+        which, start, length = _values(tags, rows, kinds == Kind.NUMBER, _MOST_DIGITS)
         whole = all_digits(tags.words(start), np.minimum(length, WORD))
         whole &= all_digits(tags.words(start + WORD), np.maximum(length - WORD, 0))
         whole &= (tags.codes[start] != ord("0")) | (length == 1)
         self._number(codes, which[whole], tags.texts(start[whole], (start + length)[whole]))
 
-    def _read_inline(self, tags: Tags, rows: Rows, codes: Positions) -> None:
-        which = np.flatnonzero((rows.kind == Kind.INLINE) & (rows.tags == 6))
+    def _read_inline(self, tags: Tags, rows: Rows, kinds: Kinds, codes: Positions) -> None:
+        which = np.flatnonzero((kinds == Kind.INLINE) & (rows.tags == 6))
         at, end = tags.at[rows.tag[which] + 1], tags.at[rows.tag[which] + 3]
         kept = tags.begin(at, _KEPT_TEXT)
         start = at + np.where(kept, len(_KEPT_TEXT), len(_TEXT))
@@ -149,9 +151,9 @@ class CellReader:
         self.texts.append(texts)
 
 
-def _values(tags: Tags, rows: Rows, kind: Kind, longest: int) -> tuple[Positions, Positions, Positions]:
-    """Cells of this kind with a value and nothing else: which, where it begins, and its length (1 to ``longest``)."""
-    which = np.flatnonzero((rows.kind == kind) & (rows.tags == 4))
+def _values(tags: Tags, rows: Rows, wanted: Mask, longest: int) -> tuple[Positions, Positions, Positions]:
+    """Wanted cells with a value and nothing else: which, where it begins, and its length (1 to ``longest``)."""
+    which = np.flatnonzero(wanted & (rows.tags == 4))
     at, end = tags.at[rows.tag[which] + 1], tags.at[rows.tag[which] + 2]
     length = end - at - len(b"<v>")
     plain = tags.begin(at, b"<v>") & tags.begin(end, _VALUE_END)

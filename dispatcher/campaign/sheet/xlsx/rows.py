@@ -1,4 +1,4 @@
-"""Rows of a worksheet's XML as arrays: which row and column each cell is in, and what its attributes say.
+"""Rows of a worksheet's XML as arrays: which row and column each cell is in, and where what it holds stands.
 
 What must be so is demanded (:class:`NotPlain` else): names of rows and cells, their order, their nesting.
 """
@@ -6,13 +6,11 @@ What must be so is demanded (:class:`NotPlain` else): names of rows and cells, t
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
 from dataclasses import dataclass
 from enum import IntEnum
 
 import numpy as np
 import numpy.typing as npt
-import pyarrow as pa
 
 from dispatcher.campaign.sheet.xlsx.bytes import (
     WORD,
@@ -33,7 +31,6 @@ _REST_OF_ROW_TAG = re.compile(rf"({ATTRIBUTES})(/?)>\s*")
 _HIDDEN = re.compile(r"\shidden=\"(?:1|true)\"")
 _AFTER_NAME = np.frombuffer(b" \t\r\n/>", np.uint8)
 _MOST_DIGITS = 7  # of a row number
-_LONGEST_ATTRIBUTES = 2 * WORD  # s="1234" t="s"
 
 Small = npt.NDArray[np.int8]
 
@@ -47,23 +44,12 @@ class _Tag(IntEnum):
     EMPTY = 3
 
 
-class Kind(IntEnum):
-    """What a cell's attributes say of its content."""
-
-    ODD = 0
-    SHARED = 1
-    NUMBER = 2
-    INLINE = 3
-    BLANK = 4
-
-
 @dataclass(frozen=True)
 class Rows:
     """Whole rows and their cells.
 
     number, hidden  of each row: its number, ascending, and whether it is hidden by hand
     row, column     of each cell: index of its row, and position (0 is column A)
-    kind            of each cell, see :class:`Kind`
     inside, end     where what follows a cell's reference begins, and where what follows the cell begins
     tag, tags       index of a cell's tag among all, and how many there are before what follows the cell
     """
@@ -72,20 +58,19 @@ class Rows:
     hidden: Mask
     row: Positions
     column: Positions
-    kind: Small
     inside: Positions
     end: Positions
     tag: Positions
     tags: Positions
 
 
-def read_rows(tags: Tags, kind_of: Callable[[str], Kind]) -> Rows:
-    """Take apart whole rows, the first ``<row`` first; ``kind_of`` judges a cell's attributes.  Raises NotPlain."""
+def read_rows(tags: Tags) -> Rows:
+    """Take apart whole rows, the first ``<row`` first.  Raises NotPlain."""
     what, starts, sizes = _beginnings(tags)
     is_row, is_cell = np.flatnonzero(what == _Tag.ROW), np.flatnonzero(what == _Tag.CELL)
     named = tags.at[starts[is_row]] + WORD
     names, digits = _row_names(tags.words(named))
-    hidden, empty = _row_attributes(tags.texts(named + digits + 1, tags.at[starts[is_row] + 1]))
+    hidden, empty = _row_attributes(tags, named + digits + 1, tags.at[starts[is_row] + 1])
     _require_nesting(what, is_row[empty])
     number = numbers(names, digits)
     require((np.diff(number) > 0).all())
@@ -96,8 +81,7 @@ def read_rows(tags: Tags, kind_of: Callable[[str], Kind]) -> Rows:
     require((cut(tags.words(referred + letters), digits[row] + 1) == names[row]).all())
     require((np.diff(column)[np.diff(row) == 0] > 0).all())
     inside = referred + letters + digits[row] + 1
-    kind = _kinds(tags, inside, tags.at[tag + 1], kind_of)
-    return Rows(number, hidden, row, column, kind, inside, tags.at[tag + size], tag, size)
+    return Rows(number, hidden, row, column, inside, tags.at[tag + size], tag, size)
 
 
 def _beginnings(tags: Tags) -> tuple[Small, Positions, Positions]:
@@ -128,14 +112,13 @@ def _row_names(words: Words) -> tuple[Words, Positions]:
     return cut(words, digits + 1), digits
 
 
-def _row_attributes(texts: pa.Array) -> tuple[Mask, Mask]:
+def _row_attributes(tags: Tags, starts: Positions, ends: Positions) -> tuple[Mask, Mask]:
     """Which rows are hidden, and which have no cells, by what follows their numbers."""
-    encoded = texts.dictionary_encode()
-    read = [_REST_OF_ROW_TAG.fullmatch(text) for text in encoded.dictionary.to_pylist()]
+    texts, which = tags.alike(starts, ends)
+    read = [_REST_OF_ROW_TAG.fullmatch(text) for text in texts]
     require(all(read))
     hidden = np.array([_HIDDEN.search(found[1]) is not None for found in read if found], np.bool_)
     empty = np.array([found[2] == "/" for found in read if found], np.bool_)
-    which = encoded.indices.to_numpy()
     return hidden[which], empty[which]
 
 
@@ -160,28 +143,3 @@ def _columns(words: Words) -> tuple[Positions, Positions]:
         require((code[going] <= 26).all())
         column, letters = np.where(going, column * 26 + code, column), letters + going
     return column - 1, letters
-
-
-def _kinds(tags: Tags, inside: Positions, following: Positions, kind_of: Callable[[str], Kind]) -> Small:
-    """The kind of each cell by its attributes, which end before the tag that follows."""
-    length = following - 1 - inside
-    short = (tags.codes[following - 1] == ord(">")) & (length <= _LONGEST_ATTRIBUTES)
-    length = np.where(short, length, 0)
-    halves = [
-        pa.array(cut(tags.words(inside + place), np.clip(length - place, 0, WORD))).dictionary_encode()
-        for place in (0, WORD)
-    ]
-    # the same few forms again and again: each is judged once
-    heads, tails = (half.dictionary.to_pylist() for half in halves)
-    both = [half.indices.to_numpy().astype(np.int64) for half in halves]
-    forms = pa.array(both[0] * len(tails) + both[1]).dictionary_encode()
-    judged = [
-        kind_of(_text(heads[form // len(tails)]) + _text(tails[form % len(tails)]))
-        for form in forms.dictionary.to_pylist()
-    ]
-    kinds: Small = np.where(short, np.array(judged, np.int8)[forms.indices.to_numpy()], np.int8(Kind.ODD))
-    return kinds
-
-
-def _text(word: int) -> str:
-    return word.to_bytes(WORD, "little").rstrip(b"\0").decode("latin-1")
