@@ -1,7 +1,7 @@
 """All commands, and the one place where an exception becomes an exit code.
 
 Nothing heavy is imported here: ``--help`` must not pay for pandas.  Each command's module imports what it
-needs when it runs.
+needs when it runs, and only the module of the command that was asked for is imported at all.
 """
 
 from __future__ import annotations
@@ -9,28 +9,12 @@ from __future__ import annotations
 import sys
 import tempfile
 from collections.abc import Sequence
+from importlib import import_module
 from pathlib import Path
 
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli import (
-    account,
-    check,
-    messages,
-    operate,
-    optouts,
-    otp,
-    purge,
-    reconcile,
-    run_command,
-    schedule,
-    serve,
-    simulate,
-    status,
-    watch,
-    worker,
-)
 from dispatcher.cli.output import Output, silence
 from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
@@ -42,14 +26,46 @@ _WRONG_USAGE: type[Exception] = next(
     kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "ClickException"
 )
 
-app = typer.Typer(
-    name="dispatcher",
-    help="Send a text to everyone in a spreadsheet: once, at the announced price, with one answer per row.",
-    add_completion=False,
-    rich_markup_mode=None,
-    pretty_exceptions_enable=False,
-    no_args_is_help=False,
-)
+# which module has which command; the help keeps their order
+MODULES = {
+    "check": "check",
+    "run": "run_command",
+    "resume": "operate",
+    "pause": "operate",
+    "cancel": "operate",
+    "reconcile": "reconcile",
+    "status": "status",
+    "report": "status",
+    "health": "status",
+    "optout": "optouts",
+    "messages": "messages",
+    "otp": "otp",
+    "purge": "purge",
+    "simulator": "simulate",
+    "account": "account",
+    "worker": "worker",
+    "serve": "serve",
+    "watch": "watch",
+    "approve": "watch",
+    "reject": "watch",
+    "schedule": "schedule",
+}
+
+
+def command_line(asked: str | None = None) -> typer.Typer:
+    """The command ``asked`` and those of its module, or all where it is no command: help and suggestions name them."""
+    app = typer.Typer(
+        name="dispatcher",
+        help="Send a text to everyone in a spreadsheet: once, at the announced price, with one answer per row.",
+        add_completion=False,
+        rich_markup_mode=None,
+        pretty_exceptions_enable=False,
+        no_args_is_help=False,
+    )
+    app.callback(invoke_without_command=True)(_alone)
+    for module in [MODULES[asked]] if asked in MODULES else dict.fromkeys(MODULES.values()):
+        import_module(f"dispatcher.cli.{module}").register(app)
+    return app
 
 
 def _version(value: bool) -> None:
@@ -58,7 +74,6 @@ def _version(value: bool) -> None:
         raise typer.Exit
 
 
-@app.callback(invoke_without_command=True)
 def _alone(
     context: typer.Context,
     version: bool = typer.Option(
@@ -69,23 +84,6 @@ def _alone(
         words = Wording(language_of(sys.argv[1:]))
         for step in ("try", "check", "live"):
             typer.echo(words(f"first_steps.{step}"))
-
-
-check.register(app)
-run_command.register(app)
-operate.register(app)
-reconcile.register(app)
-status.register(app)
-optouts.register(app)
-messages.register(app)
-otp.register(app)
-purge.register(app)
-simulate.register(app)
-account.register(app)
-worker.register(app)
-serve.register(app)
-watch.register(app)
-schedule.register(app)
 
 
 def run(arguments: Sequence[str] | None = None) -> int:
@@ -109,7 +107,9 @@ def run(arguments: Sequence[str] | None = None) -> int:
 
 def _run(args: list[str], output: Output) -> int:
     try:
-        outcome = app(args=args, prog_name="dispatcher", standalone_mode=False)
+        outcome = command_line(args[0] if args else None)(
+            args=args, prog_name="dispatcher", standalone_mode=False
+        )
     except DispatcherError as error:
         output.error(error)
         return error.exit_code

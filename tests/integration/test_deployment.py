@@ -14,7 +14,7 @@ import yaml
 from pydantic import SecretStr
 
 from dispatcher.application import check_pairing, is_distributed
-from dispatcher.cli.app import app
+from dispatcher.cli.app import MODULES
 from dispatcher.delivery.receiver import HEALTH_PATH, STATUSES
 from dispatcher.gateway.client import GatewayConfig
 from dispatcher.gateway.signing import SIGNATURE_HEADER
@@ -29,7 +29,7 @@ WATCHING = (ROOT / "docs" / "watching.md").read_text(encoding="utf-8")
 DELIVERY = (ROOT / "docs" / "delivery.md").read_text(encoding="utf-8")
 SCHEDULES = (ROOT / "docs" / "schedules.md").read_text(encoding="utf-8")
 GIVEN = {"POSTGRES_PASSWORD": "abc123", "DISPATCHER_GATEWAY": "production", "DISPATCHER_TOKEN": "token"}
-COMMANDS = {info.name for info in app.registered_commands} | {info.name for info in app.registered_groups}
+COMMANDS = set(MODULES)
 
 
 def interpolated(text: str) -> str:

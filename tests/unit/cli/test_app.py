@@ -16,7 +16,7 @@ import pytest
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli.app import app, language_of, run
+from dispatcher.cli.app import MODULES, command_line, language_of, run
 from dispatcher.cli.exits import Exit, campaign_exit
 from dispatcher.errors import DispatcherError, FileError, Halted, Interrupted, Unreachable, UsageError
 from dispatcher.ledger import CampaignState, RowState
@@ -40,7 +40,7 @@ Capture = pytest.CaptureFixture[str]
 
 def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Every command with the words that call it."""
-    group = typer.main.get_command(app) if group is None else group
+    group = typer.main.get_command(command_line()) if group is None else group
     for name, command in group.commands.items():
         if hasattr(command, "commands"):
             yield from commands(command, (*path, name))
@@ -50,6 +50,21 @@ def commands(group: Any = None, path: tuple[str, ...] = ()) -> Iterator[tuple[tu
 
 COMMANDS = dict(commands())
 GROUPS = sorted({path[0] for path in COMMANDS if len(path) > 1})
+
+
+# --- one command, or all
+
+
+def test_all_commands_are_there_when_none_is_asked_for() -> None:
+    assert {path[0] for path in COMMANDS} == MODULES.keys()
+
+
+@pytest.mark.parametrize("name", sorted(MODULES))
+def test_the_command_that_is_asked_for_is_there_with_its_module_alone(name: str) -> None:
+    group: Any = typer.main.get_command(command_line(name))
+
+    assert name in group.commands
+    assert {MODULES[other] for other in group.commands} == {MODULES[name]}
 
 
 # --- alone, --version, --help
