@@ -37,6 +37,7 @@ from dispatcher.ledger.own_tokens import OwnTokens
 from dispatcher.ledger.processes import Processes
 from dispatcher.ledger.purging import Purging
 from dispatcher.ledger.queries import Queries
+from dispatcher.ledger.report_pages import ReportPages
 from dispatcher.ledger.rows import Rows
 from dispatcher.ledger.schedules import Schedules
 from dispatcher.ledger.schema import meta
@@ -81,6 +82,7 @@ class Ledger:
         self.purging = Purging(database)
         self.compacting = Compacting(database)
         self.queries = Queries(database)
+        self.report_pages = ReportPages(database)
         self.bills = Bills(database)
         self.forecasts = Forecasts(database)
         self.watched = Watched(database)

@@ -13,14 +13,14 @@ from dispatcher.lazily import lazily
 
 if TYPE_CHECKING:
     from dispatcher.report.files import check_folder, choose_target, report_path
-    from dispatcher.report.rows import COLUMNS, ReportRow
+    from dispatcher.report.rows import COLUMNS, Answers
     from dispatcher.report.write import ReportWritten, Source, write_report
 
 __getattr__ = lazily(
     __name__,
     {
         "COLUMNS": "rows",
-        "ReportRow": "rows",
+        "Answers": "rows",
         "ReportWritten": "write",
         "Source": "write",
         "check_folder": "files",
@@ -32,7 +32,7 @@ __getattr__ = lazily(
 
 __all__ = [
     "COLUMNS",
-    "ReportRow",
+    "Answers",
     "ReportWritten",
     "Source",
     "check_folder",

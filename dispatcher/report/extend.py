@@ -5,15 +5,14 @@ from __future__ import annotations
 import itertools
 import re
 import zipfile
+from bisect import bisect_right
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
 from typing import IO, BinaryIO
 
-import numpy as np
-
 from dispatcher.report.cannot import CannotAddSheets
 from dispatcher.report.package import SheetParts, find_sheet, rewrite
-from dispatcher.report.rows import COLUMNS, CellValue, RowCells
+from dispatcher.report.rows import COLUMNS, Answers, CellValue, RowCells, joined
 from dispatcher.report.sheets.adding import Changes, changes_for
 from dispatcher.report.sheets.model import ExtraSheet
 from dispatcher.report.sheetxml import Cell, Row, SheetXml
@@ -48,14 +47,14 @@ class Extension:
             except CannotAddSheets as reason:
                 self.without_sheets = reason.code
 
-    def write(self, rows: Iterable[RowCells], target: BinaryIO) -> None:
+    def write(self, answers: Iterable[Answers], target: BinaryIO) -> None:
         """The package with our columns, written to ``target``."""
         with zipfile.ZipFile(self._path) as package, package.open(self._parts.sheet) as stream:
             sheet = SheetXml(stream)
             writer = _SheetWriter(sheet, self._layout, self._heading_row)
 
             def write_sheet(part: IO[bytes]) -> None:
-                _write_all(part, writer.pieces(rows))
+                _write_all(part, writer.pieces(answers))
 
             written = {self._parts.sheet: write_sheet, **self._changes.written}
             rewrite(self._path, target, written, self._changes.dropped)
@@ -77,9 +76,9 @@ def _write_all(part: IO[bytes], pieces: Iterator[bytes]) -> None:
 class Pending:
     """Rows of ours that were not written yet, in their order."""
 
-    def __init__(self, rows: Iterator[RowCells]) -> None:
-        self._rows = rows
-        self._next = next(rows, None)
+    def __init__(self, pages: Iterator[Answers]) -> None:
+        self._pages = pages
+        self._page, self._next = Answers((), ()), 0  # the next row is at this place of this page
 
     def take(self, number: int) -> tuple[CellValue, ...]:
         """The cells of the row with this number, which is not behind the next; nothing when it has none."""
@@ -87,18 +86,31 @@ class Pending:
 
     def before(self, number: int | None) -> Iterator[RowCells]:
         """The rows before the one with this number; None: all of them."""
-        while self._next is not None and (number is None or self._next[0] < number):
-            row, self._next = self._next, next(self._rows, None)
-            yield row
+        while self._some_left() and (number is None or self._page.numbers[self._next] < number):
+            place, self._next = self._next, self._next + 1
+            yield self._page.numbers[place], tuple(column[place] for column in self._page.columns)
 
-    def until(self, number: int) -> list[RowCells]:
+    def until(self, number: int) -> Answers:
         """The rows up to and with the one with this number."""
-        return list(self.before(number + 1))
+        pages: list[Answers] = []
+        while self._some_left() and self._page.numbers[self._next] <= number:
+            start, self._next = self._next, bisect_right(self._page.numbers, number, self._next)
+            pages.append(self._page.between(start, self._next))
+        return joined(pages)
 
-    def put_back(self, rows: Sequence[RowCells]) -> None:
+    def put_back(self, rows: Answers) -> None:
         """Rows that were taken last come again."""
-        self._rows = itertools.chain(rows, () if self._next is None else (self._next,), self._rows)
-        self._next = next(self._rows, None)
+        rest = self._page.between(self._next, len(self._page.numbers))
+        self._pages = itertools.chain((rows, rest), self._pages)
+        self._page, self._next = Answers((), ()), 0
+
+    def _some_left(self) -> bool:
+        while self._next == len(self._page.numbers):
+            page = next(self._pages, None)
+            if page is None:
+                return False
+            self._page, self._next = page, 0
+        return True
 
 
 class _SheetWriter:
@@ -106,6 +118,7 @@ class _SheetWriter:
         self._sheet = sheet
         self._layout = layout
         self._heading_row = heading_row
+        self._heading = Answers((heading_row,), [(name,) for name in COLUMNS])
         self._cells = CellWriter(sheet.prefix.decode())
         # Ours in sheet order: (column, its letters, index in COLUMNS).
         self._ours = sorted((column, column_letters(column), i) for i, column in enumerate(layout.columns))
@@ -116,10 +129,10 @@ class _SheetWriter:
             len(self._columns) == self._last - self._first + 1
         )  # no column of the user's between ours
 
-    def pieces(self, rows: Iterable[RowCells]) -> Iterator[bytes]:
+    def pieces(self, answers: Iterable[Answers]) -> Iterator[bytes]:
         """The sheet's XML: its rows merged with ours by row number."""
         yield self._dimension(self._sheet.head)
-        ours = Pending(self._with_heading(rows))
+        ours = Pending(itertools.chain((self._heading,), answers))
         for row in self._sheet.rows():
             for number, values in ours.before(row.number):
                 yield self._new_row(number, values)
@@ -138,27 +151,16 @@ class _SheetWriter:
         """Many rows at once, as long as ours go to the right of all their cells."""
         for block in self._sheet.plain_rows():
             rows = ours.until(int(block.numbers[-1]))
-            numbers = [number for number, _ in rows]
-            known = np.isin(numbers, block.numbers).all()
-            some_stay = len(numbers) < len(block.numbers) and b"spans" in block.data
-            if some_stay or not known or block.last.max() >= self._first:
+            some_stay = len(rows.numbers) < len(block.numbers) and b"spans" in block.data
+            if some_stay or not block.has(rows.numbers) or block.last.max() >= self._first:
                 ours.put_back(rows)
                 self._sheet.put_back()
-            elif rows:
-                yield block.without_spans().with_cells(numbers, self._row_cells(rows))
+            elif rows.numbers:
+                columns = [(letters, rows.columns[i]) for _, letters, i in self._ours]
+                cells = self._cells.rows(rows.numbers, columns)
+                yield block.without_spans().with_cells(rows.numbers, cells)
             else:
                 yield block.data
-
-    def _row_cells(self, rows: Sequence[RowCells]) -> list[bytes]:
-        """Our cells of each row."""
-        numbers = [number for number, _ in rows]
-        values = list(zip(*(values for _, values in rows), strict=True))
-        columns = [self._cells.column(letters, numbers, values[i]) for _, letters, i in self._ours]
-        return ["".join(cells).encode() for cells in zip(*columns, strict=True)]
-
-    def _with_heading(self, rows: Iterable[RowCells]) -> Iterator[RowCells]:
-        yield self._heading_row, COLUMNS
-        yield from rows
 
     def _new_row(self, number: int, values: tuple[CellValue, ...]) -> bytes:
         p = self._sheet.prefix.decode()

@@ -46,6 +46,13 @@ class PlainRows:
         filled = rows.column[rows.tags > _NO_CONTENT]
         return cls(data, rows.number, ends, last, int(filled.max(initial=-1)) + 1)
 
+    def has(self, numbers: Sequence[int]) -> bool:
+        """Whether all rows with these numbers, ascending, are here."""
+        if len(numbers) > len(self.numbers):
+            return False
+        places = np.searchsorted(self.numbers[:-1], numbers)
+        return bool((self.numbers[places] == numbers).all())
+
     def without_spans(self) -> PlainRows:
         """The same rows without the hint at how wide they are."""
         return PlainRows.of(_SPANS.sub(rb"\1", self.data)) if b"spans" in self.data else self

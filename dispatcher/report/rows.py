@@ -2,12 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
-from datetime import datetime
+import itertools
+from collections.abc import Iterable, Iterator, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from typing import NamedTuple
-from zoneinfo import ZoneInfo
 
 COLUMNS = (
     "sms_status",
@@ -30,60 +29,49 @@ CellValue = str | int | Decimal | None
 RowCells = tuple[int, tuple[CellValue, ...]]
 
 
-class ReportRow(NamedTuple):
-    """The answer to one row of the user's file.
+class Answers(NamedTuple):
+    """The answers to many rows of the user's file, one after the other.
 
-    ``row`` is the row number a spreadsheet shows.  Times are aware; they are shown in the campaign's time
-    zone. None (or an empty text) leaves the cell empty.
+    ``numbers`` are those a spreadsheet shows, ascending.  ``columns``: for each of :data:`COLUMNS` the value of every
+    row; None (or an empty text) leaves the cell empty.
     """
 
-    row: int
-    status: str
-    reason: str | None = None
-    recipient: str | None = None
-    country: str | None = None
-    route: str | None = None
-    sender: str | None = None
-    encoding: str | None = None
-    parts: int | None = None
-    estimated_cost: Decimal | None = None
-    actual_cost: Decimal | None = None
-    message_id: str | None = None
-    sent_at: datetime | None = None
-    delivered_at: datetime | None = None
-    error_code: str | None = None
+    numbers: Sequence[int]
+    columns: Sequence[Sequence[CellValue]]
+
+    def between(self, start: int, end: int) -> Answers:
+        """Those of the rows at these places."""
+        return Answers(self.numbers[start:end], [column[start:end] for column in self.columns])
 
 
-def as_cells(rows: Iterable[ReportRow], timezone: ZoneInfo, heading_row: int) -> Iterator[RowCells]:
-    """Each row's number and its values in the order of :data:`COLUMNS`.
+def joined(pages: Sequence[Answers]) -> Answers:
+    """The rows of all these pages as one."""
+    if len(pages) == 1:
+        return pages[0]
+    numbers = [number for page in pages for number in page.numbers]
+    columns = zip(*(page.columns for page in pages), strict=True)
+    return Answers(numbers, [list(itertools.chain.from_iterable(column)) for column in columns])
 
-    Raises ValueError when the rows are not ascending, not below the heading, or hold a naive time: the report
-    is merged with the file in one pass, and a row out of order would end up beside somebody else's number.
+
+def row_by_row(pages: Iterable[Answers]) -> Iterator[RowCells]:
+    """Each row's number and its values in the order of :data:`COLUMNS`."""
+    for page in pages:
+        yield from zip(page.numbers, zip(*page.columns, strict=True), strict=True)
+
+
+def in_order(pages: Iterable[Answers], heading_row: int) -> Iterator[Answers]:
+    """The same pages.
+
+    Raises ValueError when rows are not ascending, or not below the heading: the report is merged with the file in one
+    pass, and a row out of order would end up beside somebody else's number.
     """
     last = heading_row
-    for row in rows:
-        if row.row <= last:
-            raise ValueError(f"report row {row.row} comes after row {last}")
-        last = row.row
-        yield (
-            row.row,
-            (
-                row.status,
-                row.reason,
-                row.recipient,
-                row.country,
-                row.route,
-                row.sender,
-                row.encoding,
-                row.parts,
-                row.estimated_cost,
-                row.actual_cost,
-                row.message_id,
-                _local(row.sent_at, timezone),
-                _local(row.delivered_at, timezone),
-                row.error_code,
-            ),
-        )
+    for page in pages:
+        for before, number in itertools.pairwise((last, *page.numbers)):
+            if number <= before:
+                raise ValueError(f"report row {number} comes after row {before}")
+            last = number
+        yield page
 
 
 @lru_cache(maxsize=1024)  # a campaign has few prices
@@ -98,11 +86,3 @@ def our_column(heading: str) -> str | None:
     """The name of our column that this heading is, or None for a column of the user's."""
     name = heading.strip().casefold()
     return name if name in COLUMNS else None
-
-
-def _local(moment: datetime | None, timezone: ZoneInfo) -> str | None:
-    if moment is None:
-        return None
-    if moment.tzinfo is None:
-        raise ValueError("a time without a zone cannot be shown in the campaign's time zone")
-    return moment.astimezone(timezone).replace(tzinfo=None).isoformat(sep=" ", timespec="seconds")

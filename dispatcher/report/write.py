@@ -10,16 +10,15 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import BinaryIO, Literal
-from zoneinfo import ZoneInfo
 
 from dispatcher.errors import FileError
 from dispatcher.report.cannot import CannotExtend
 from dispatcher.report.extend import Extension
 from dispatcher.report.files import written_whole
-from dispatcher.report.rows import ReportRow, RowCells, as_cells
+from dispatcher.report.rows import Answers, in_order, row_by_row
 from dispatcher.report.sheets.model import ExtraSheet
 
-_Write = Callable[[Iterable[RowCells], BinaryIO], None]
+_Write = Callable[[Iterable[Answers], BinaryIO], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,17 +55,16 @@ class ReportWritten:
 
 def write_report(
     source: Source,
-    rows: Iterable[ReportRow],
+    answers: Iterable[Answers],
     target: Path,
     *,
-    timezone: ZoneInfo,
     sheets: Sequence[ExtraSheet] = (),
 ) -> ReportWritten:
     """Write the user's file with our columns to ``target``, whole or not at all; an existing ``target`` is
     replaced.
 
-    ``rows`` ascend by row number and are read once, as a stream.  Times are shown in ``timezone``.  ``sheets`` come
-    into a workbook beside the user's own; a CSV has none.
+    ``answers`` ascend by row number and are read once, as a stream.  ``sheets`` come into a workbook beside the user's
+    own; a CSV has none.
 
     Raises FileError (``report_source_missing``, ``report_source_unreadable``, ``report_disk_full``,
     ``report_is_open``, ``report_not_written``), UsageError (``report_folder_not_writable``), and ValueError
@@ -74,10 +72,9 @@ def write_report(
     """
     with _source_errors(source):
         way = _way(source, target, sheets)
-    cells = as_cells(rows, timezone, source.heading_row)
     with written_whole(target) as file:
         try:
-            way.write(cells, file)
+            way.write(in_order(answers, source.heading_row), file)
         except CannotExtend as error:  # only rows of an earlier report are not looked at closely before
             raise FileError("report_source_unreadable", file=source.name, found=error.code) from error
         file.flush()
@@ -110,13 +107,13 @@ def _way(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Way:
 def _delimited(source: Source) -> _Write:
     from dispatcher.report.delimited import write_delimited  # needs a library that no workbook needs
 
-    def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
+    def write(answers: Iterable[Answers], file: BinaryIO) -> None:
         write_delimited(
             source.path,
             delimiter=source.delimiter or ",",
             encoding=source.encoding or "utf-8-sig",
             heading_row=source.heading_row,
-            rows=rows,
+            rows=row_by_row(answers),
             target=file,
         )
 
@@ -126,12 +123,12 @@ def _delimited(source: Source) -> _Write:
 def _rebuilt(source: Source, target: Path, sheets: Sequence[ExtraSheet]) -> _Write:
     from dispatcher.report.rebuild import write_rebuilt  # needs a library that no other way needs
 
-    def write(rows: Iterable[RowCells], file: BinaryIO) -> None:
+    def write(answers: Iterable[Answers], file: BinaryIO) -> None:
         write_rebuilt(
             source.path,
             source.sheet_name,
             source.heading_row,
-            rows,
+            row_by_row(answers),
             file,
             macros=target.suffix.lower() == ".xlsm",
             sheets=sheets,

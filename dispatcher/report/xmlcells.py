@@ -7,7 +7,7 @@ text.
 from __future__ import annotations
 
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from xml.sax.saxutils import escape
@@ -20,6 +20,8 @@ LONGEST_TEXT = 32_767  # characters of a cell; Excel repairs a file that has mor
 # What XML 1.0 cannot hold, and CR (which every XML reader turns into LF), are written _xHHHH_ (ECMA-376,
 # ST_Xstring); a text that already looks like that gets its underscore escaped.
 _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-Fa-f]{4}_)")
+
+_ROW = "\0"  # stands for the number of a row; no text of a cell holds it
 
 _WRITTEN_OTHERWISE = re.compile(f"{_SPECIAL.pattern}|[&<>]")
 
@@ -73,14 +75,22 @@ class CellWriter:
             return ""
         return f'{self._open}{column}{row}"{self._inside(value)}'
 
-    def column(self, letters: str, rows: Sequence[int], values: Sequence[CellValue]) -> list[str]:
-        """The cells of one column, those that are alike written once."""
-        inside = {value: self._content(value) for value in set(values) if value is not None and value != ""}
-        start = f"{self._open}{letters}"
+    def rows(self, numbers: Sequence[int], columns: Iterable[tuple[str, Sequence[CellValue]]]) -> list[bytes]:
+        """The cells of many rows; ``columns`` are the letters and the values of each column."""
+        cells = [self._column(letters, values) for letters, values in columns]
         return [
-            f'{start}{row}"{inside[value]}' if value in inside else ""
-            for row, value in zip(rows, values, strict=True)
+            "".join(row).replace(_ROW, str(number)).encode()
+            for number, row in zip(numbers, zip(*cells, strict=True), strict=True)
         ]
+
+    def _column(self, letters: str, values: Sequence[CellValue]) -> list[str]:
+        """The cells of one column with a mark for the number of the row, those that are alike made once."""
+        start = f'{self._open}{letters}{_ROW}"'
+        cells = {
+            value: "" if value is None or value == "" else f"{start}{self._content(value)}"
+            for value in set(values)
+        }
+        return [cells[value] for value in values]
 
     def _content(self, value: str | float | Decimal) -> str:
         if isinstance(value, str):

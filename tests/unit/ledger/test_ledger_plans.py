@@ -91,6 +91,7 @@ def looking(desk: Any) -> None:
 
 def reporting(desk: Any) -> None:
     assert len(list(desk.ledger.queries.report_rows(desk.last))) == 30
+    assert sum(len(page.row) for page in desk.ledger.report_pages.of(desk.last)) == 30
 
 
 def reconciling(desk: Any) -> None:

@@ -1,29 +1,56 @@
 from __future__ import annotations
 
 import zipfile
-from collections.abc import Callable, Sequence
-from datetime import UTC, datetime
+from collections.abc import Callable, Iterator, Sequence
 from decimal import Decimal
+from itertools import islice
 from pathlib import Path
-from zoneinfo import ZoneInfo
+from typing import NamedTuple
 
 import pytest
 
-from dispatcher.report import ReportRow, ReportWritten, Source, write_report
+from dispatcher.report import Answers, ReportWritten, Source, write_report
 
-ROME = ZoneInfo("Europe/Rome")
-SENT = datetime(2026, 12, 1, 8, 0, 5, tzinfo=UTC)
+SENT = "2026-12-01 09:00:05"
 
 Write = Callable[..., ReportWritten]
 Package = Callable[..., Path]
 
 
+class Answer(NamedTuple):
+    """What the report says of one row."""
+
+    row: int
+    status: str
+    reason: str | None = None
+    recipient: str | None = None
+    country: str | None = None
+    route: str | None = None
+    sender: str | None = None
+    encoding: str | None = None
+    parts: int | None = None
+    estimated_cost: Decimal | None = None
+    actual_cost: Decimal | None = None
+    message_id: str | None = None
+    sent_at: str | None = None
+    delivered_at: str | None = None
+    error_code: str | None = None
+
+
+def pages(answers: Sequence[Answer], size: int = 100) -> Iterator[Answers]:
+    """The answers as they are written, so many at a time."""
+    left = iter(answers)
+    while some := list(islice(left, size)):
+        numbers, *columns = zip(*some, strict=True)
+        yield Answers(numbers, columns)
+
+
 @pytest.fixture
-def answer() -> Callable[[int], ReportRow]:
+def answer() -> Callable[[int], Answer]:
     """The answer to a row: everything filled in."""
 
-    def make(row: int) -> ReportRow:
-        return ReportRow(
+    def make(row: int) -> Answer:
+        return Answer(
             row=row,
             status="delivered",
             reason=None,
@@ -48,7 +75,7 @@ def answer() -> Callable[[int], ReportRow]:
 def write() -> Write:
     """``write(path, rows, target, kind="xlsx", ...)`` with the rest of the arguments filled in."""
 
-    def run(path: Path, rows: Sequence[ReportRow], target: Path, **source: object) -> ReportWritten:
+    def run(path: Path, rows: Sequence[Answer], target: Path, **source: object) -> ReportWritten:
         facts = {
             "kind": path.suffix[1:],
             "sheet_name": None,
@@ -57,7 +84,7 @@ def write() -> Write:
             "encoding": "utf-8",
             "name": path.name,
         }
-        return write_report(Source(path=path, **{**facts, **source}), rows, target, timezone=ROME)  # type: ignore[arg-type]
+        return write_report(Source(path=path, **{**facts, **source}), pages(rows), target)  # type: ignore[arg-type]
 
     return run
 

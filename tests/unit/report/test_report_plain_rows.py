@@ -9,10 +9,9 @@ from pathlib import Path
 
 import pytest
 
-from dispatcher.report import ReportRow
 from dispatcher.report.plainrows import NotPlain, PlainRows
 from dispatcher.report.sheetxml import SheetXml
-from tests.unit.report.conftest import Package, Write
+from tests.unit.report.conftest import Answer, Package, Write
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
 ROWS = 9_000  # several blocks of XML
@@ -61,7 +60,7 @@ def test_many_at_a_time_and_one_by_one(
     tmp_path: Path,
     package: Package,
     write: Write,
-    answer: Callable[[int], ReportRow],
+    answer: Callable[[int], Answer],
     monkeypatch: pytest.MonkeyPatch,
     wide: int,
     spans: float,

@@ -10,7 +10,6 @@ from decimal import Decimal
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree
-from zoneinfo import ZoneInfo
 
 import pytest
 from openpyxl import Workbook, load_workbook
@@ -20,12 +19,13 @@ from openpyxl.workbook.protection import WorkbookProtection
 from dispatcher.campaign.sheet import open_sheet
 from dispatcher.campaign.sheet.ours import SHEET_NAMES, may_be_ours
 from dispatcher.errors import FileError
-from dispatcher.report import ReportRow, ReportWritten, Source, write_report
+from dispatcher.report import ReportWritten, Source, write_report
 from dispatcher.report.sheets.model import Chart, ExtraSheet, Line, Series
 from dispatcher.wording import LANGUAGES, Wording
+from tests.unit.report.conftest import Answer, pages
 
 CHANGED = {"[Content_Types].xml", "xl/workbook.xml", "xl/_rels/workbook.xml.rels", "xl/worksheets/sheet1.xml"}
-ROWS = [ReportRow(row=n, status="accepted") for n in range(2, 6)]
+ROWS = [Answer(row=n, status="accepted") for n in range(2, 6)]
 
 
 def extra(mark: str = "sms_summary", name: str | None = None, n: int = 1) -> ExtraSheet:
@@ -76,7 +76,7 @@ def report(
     source: Path, target: Path, *sheets: ExtraSheet, sheet: str = "Clienti", kind: str = "xlsx"
 ) -> ReportWritten:
     facts = Source(source, kind, sheet, 1, None, None, source.name)
-    return write_report(facts, ROWS, target, timezone=ZoneInfo("Europe/Rome"), sheets=sheets)
+    return write_report(facts, pages(ROWS), target, sheets=sheets)
 
 
 def parts(path: Path) -> dict[str, bytes]:
@@ -396,7 +396,6 @@ def test_a_csv_has_no_sheets(tmp_path: Path) -> None:
     source = tmp_path / "a.csv"
     source.write_text("phone\n+393123456789\n", encoding="utf-8")
     facts = Source(source, "csv", None, 1, ",", "utf-8", source.name)
-    zone = ZoneInfo("Europe/Rome")
-    written = write_report(facts, ROWS[:1], tmp_path / "r.csv", timezone=zone, sheets=BOTH)
+    written = write_report(facts, pages(ROWS[:1]), tmp_path / "r.csv", sheets=BOTH)
     assert written.without_sheets is None
     assert "sms_summary" not in written.target.read_text(encoding="utf-8-sig")
