@@ -16,7 +16,8 @@ from dispatcher.campaign.history import History
 from dispatcher.campaign.phones import Recipients
 from dispatcher.campaign.plan_model import PlanOptions
 from dispatcher.campaign.reasons import Reason
-from dispatcher.campaign.repeated import GuardKeys, Seen, fingerprints, guard_keys, pairs_of
+from dispatcher.campaign.repeated import GuardKeys, fingerprints, guard_keys, pairs_of
+from dispatcher.campaign.seen import Seen
 from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.schedule import Schedule
 from dispatcher.campaign.verdict import Verdict

@@ -227,11 +227,15 @@ class Pricer:
         open_rows = np.flatnonzero(to.world & (rest > 0))
         if not len(open_rows):
             return
-        alike = np.stack([to.codes[open_rows], parts[open_rows], rest[open_rows]])
-        sizes, times = np.unique(alike, axis=1, return_counts=True)
-        for code, all_parts, open_parts, n in zip(*sizes.tolist(), times.tolist(), strict=True):
+        # their destination, parts and parts to pay as one number, of which there are few
+        width = int(parts[open_rows].max()) + 1
+        alike = (to.codes[open_rows] * width + parts[open_rows]) * width + rest[open_rows]
+        times = np.bincount(alike)
+        for size in np.flatnonzero(times).tolist():
+            others, open_parts = divmod(size, width)
+            code, all_parts = divmod(others, width)
             cost = (self._book.price(*to.names[code]) or Decimal(0)) * open_parts
-            self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += cost * n
+            self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += cost * int(times[size])
             self._totals.largest_world = max(self._totals.largest_world, all_parts)
 
     @property

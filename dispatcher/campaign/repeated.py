@@ -24,7 +24,6 @@ _WORD = 8
 
 Words = npt.NDArray[np.uint64]
 Rows = npt.NDArray[np.intp]
-Flags = npt.NDArray[np.bool_]
 
 # An odd number whose bits look random (from SplitMix64).
 _FACTOR = np.uint64(0x9E3779B97F4A7C15)
@@ -124,48 +123,3 @@ def _mixed(words: Words) -> Words:
 def _inside(left: npt.NDArray[np.int64]) -> Words:
     """The bits of a word that are of a text with so few bytes left."""
     return np.uint64(0xFFFFFFFFFFFFFFFF) >> (8 * (_WORD - left)).astype(np.uint64)
-
-
-class Seen:
-    """What came before in a file, by pairs of words, chunk by chunk: 16 bytes a row in a few sorted runs."""
-
-    def __init__(self) -> None:
-        self._runs: list[tuple[Words, Words]] = []
-        self._alike: set[tuple[int, int]] = set()
-
-    def before(self, pairs: Words) -> Flags:
-        """Which of the pairs came before, in an earlier chunk or in this one; all of them are remembered."""
-        second = pairs[:, 1]
-        firsts, where, which = np.unique(pairs[:, 0], return_index=True, return_inverse=True)
-        known, seconds = self._look_up(firsts)
-        seconds = np.where(known, seconds, second[where])
-        self._keep(firsts[~known], seconds[~known])
-        later = known[which] | (where[which] != np.arange(len(pairs)))
-        same = seconds[which] == second
-        # Two pairs that begin alike are hardly to be expected; they are told apart all the same.
-        for row in np.flatnonzero(later & ~same).tolist():
-            pair = (int(pairs[row, 0]), int(pairs[row, 1]))
-            same[row] = pair in self._alike
-            self._alike.add(pair)
-        repeated: Flags = later & same
-        return repeated
-
-    def _look_up(self, firsts: Words) -> tuple[Flags, Words]:
-        """Which words (ascending) some run has, and the words that came with them."""
-        known, seconds = np.zeros(len(firsts), np.bool_), np.zeros(len(firsts), np.uint64)
-        for run, others in self._runs:
-            place = np.minimum(np.searchsorted(run, firsts), len(run) - 1)
-            here = run[place] == firsts
-            known |= here
-            seconds[here] = others[place[here]]
-        return known, seconds
-
-    def _keep(self, firsts: Words, seconds: Words) -> None:
-        """As a new run, with those that are no longer than it: so each row is moved few times, and runs are few."""
-        while self._runs and len(self._runs[-1][0]) <= len(firsts):
-            run, others = self._runs.pop()
-            firsts, seconds = np.concatenate([run, firsts]), np.concatenate([others, seconds])
-            order = np.argsort(firsts, kind="stable")  # of two runs that are sorted it makes one in one pass
-            firsts, seconds = firsts[order], seconds[order]
-        if len(firsts):
-            self._runs.append((firsts, seconds))

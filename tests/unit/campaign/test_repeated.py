@@ -8,7 +8,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dispatcher.campaign.phones import Recipients
-from dispatcher.campaign.repeated import GuardKeys, Seen, fingerprints, guard_key, guard_keys, pairs_of
+from dispatcher.campaign.repeated import GuardKeys, fingerprints, guard_key, guard_keys, pairs_of
+from dispatcher.campaign.seen import Seen
 
 SEED = 0x1234_5678_9ABC_DEF0
 NUMBERS = st.sampled_from(["+39312345678", "+39312345679", "+34612345678", "+4474001234567"])
