@@ -17,7 +17,6 @@ from functools import reduce
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
-import pyarrow.compute as pc
 
 from dispatcher.campaign.alphabet import offending
 from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed
@@ -60,10 +59,11 @@ class CampaignSavings:
 class PricedRows:
     """The rows of a chunk that will be sent (``going``: their positions), and what pricing needs to know of them.
 
-    ``cells`` (by heading), ``texts`` and their ``unusual`` characters are the whole chunk's.
+    ``cells`` (what a template made the texts of, by heading), ``texts`` and their ``unusual`` characters are the whole
+    chunk's.
     """
 
-    cells: Mapping[str, pa.Array]
+    cells: Mapping[str, Distinct]
     texts: pa.Array
     unusual: Unusual
     going: npt.NDArray[np.intp]
@@ -87,12 +87,10 @@ class CostlyCharacters:
         """Count the rows in; to be called just before ``pricer`` prices them."""
         where = np.flatnonzero(rows.ucs2)
         taken = rows.going[where]
-        texts = pc.fill_null(rows.texts.take(pa.array(taken)), "")
         found = Outside.of(rows.unusual.at(taken))
         saved = np.zeros(len(rows.parts), dtype=np.int64)
-        saved[where] = self._characters.add_column(texts, rows.parts[where], found)
-        cells = {heading: rows.cells[heading].take(pa.array(taken)) for heading in self._headings}
-        hits = self._blame(found, cells)
+        saved[where] = self._characters.add_column(rows.texts, taken, rows.parts[where], found)
+        hits = self._blame(found, {heading: cells.at(taken) for heading, cells in rows.cells.items()})
         self._total.price(rows, saved, len(where), pricer)
         for source, known in self._sources.items():
             mine = where[hits[source]] if source in hits else where[:0]
@@ -113,32 +111,29 @@ class CostlyCharacters:
             template,
         )
 
-    def _blame(self, found: Outside, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+    def _blame(self, found: Outside, cells: Mapping[str, Distinct]) -> dict[str | None, Flags]:
         """By source the rows it brought characters into; None is the template.  Counts the characters."""
-        hits = {source: np.zeros(found.texts, np.bool_) for source in (None, *cells)}
+        hits = {source: np.zeros(found.texts, np.bool_) for source in (None, *self._headings)}
         for part in found.pieces():
             for source, brought in self._blamed(part, cells).items():
                 hits[source][part.first : part.last] |= np.logical_or.reduce(brought, axis=0)
                 self._count(source, found.codes, [int(np.count_nonzero(line)) for line in brought])
         return {source: rows for source, rows in hits.items() if rows.any()}
 
-    def _blamed(self, part: Piece, cells: dict[str, pa.Array]) -> dict[str | None, Flags]:
+    def _blamed(self, part: Piece, cells: Mapping[str, Distinct]) -> dict[str | None, Flags]:
         """By source its share of the characters of these rows."""
         if self._own is None:
-            return dict.fromkeys(cells, part.there)
+            return dict.fromkeys(self._headings, part.there)
         own = np.isin(part.codes, [ord(character) for character in self._own])
         blamed: dict[str | None, Flags] = {None: part.there & own[:, None]}
-        rows = part.last - part.first
-        here = {
-            heading: Distinct.of(cell.slice(part.first, rows)).mapped(composed)
-            for heading, cell in cells.items()
-        }
+        rows = slice(part.first, part.last)
+        here = {heading: cell.at(rows).mapped(composed) for heading, cell in cells.items()}
         blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
         nobodys = part.there & ~reduce(np.logical_or, blamed.values())
         for row in np.flatnonzero(np.logical_or.reduce(nobodys, axis=0)).tolist():
             # a filter changed it: à is in GSM-7, and À, which upper makes of it, is not
             rest = {chr(code) for code in part.codes[nobodys[:, row]].tolist()}
-            written = ((heading, cell.column[row].as_py()) for heading, cell in here.items())
+            written = ((heading, cell[row]) for heading, cell in here.items())
             source = next((h for h, cell in written if rest & {*cell.upper(), *cell.lower()}), None)
             blamed[source][:, row] |= nobodys[:, row]
         return blamed

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import dataclass
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -11,26 +11,46 @@ import numpy.typing as npt
 import pyarrow as pa
 
 
-@dataclass(frozen=True)
 class Distinct:
-    """Row ``i`` of ``column`` is ``texts[places[i]]``; Arrow text without nulls."""
+    """Row ``i`` is ``texts[places[i]]``; ``texts`` is Arrow text without nulls."""
 
-    column: pa.Array
-    texts: pa.Array
-    places: npt.NDArray[np.integer[Any]]
+    def __init__(self, texts: pa.Array, places: npt.NDArray[np.integer[Any]]) -> None:
+        self.texts = texts
+        self.places = places
 
     @classmethod
     def of(cls, cells: pa.Array) -> Distinct:
         """From a column without nulls."""
         encoded = cells.dictionary_encode()
-        return cls(cells, encoded.dictionary, encoded.indices.to_numpy())
+        distinct = cls(encoded.dictionary, encoded.indices.to_numpy())
+        distinct.column = cells
+        return distinct
+
+    @cached_property
+    def column(self) -> pa.Array:
+        """One text a row."""
+        return self.texts.take(pa.array(self.places))
+
+    def __getitem__(self, row: int) -> str:
+        text: str = self.texts[int(self.places[row])].as_py()
+        return text
+
+    def at(self, rows: npt.NDArray[np.intp] | slice) -> Distinct:
+        """Some of the rows, by their positions, and the texts that they have."""
+        places = self.places[rows]
+        used = np.flatnonzero(np.bincount(places, minlength=len(self.texts)))
+        if len(used) == len(self.texts):
+            return Distinct(self.texts, places)
+        place_of = np.zeros(len(self.texts), np.intp)
+        place_of[used] = np.arange(len(used))
+        return Distinct(self.texts.take(pa.array(used)), place_of[places])
 
     def mapped(self, rule: Callable[[pa.Array], pa.Array]) -> Distinct:
         """What ``rule`` makes of the texts; some of them may then be the same."""
         texts = rule(self.texts)
         if texts.equals(self.texts):
             return self
-        return Distinct(texts.take(pa.array(self.places)), texts, self.places)
+        return Distinct(texts, self.places)
 
     def where(self, rule: Callable[[pa.Array], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
         """Which rows have a text of which ``rule`` is true; its answer has one entry a text."""

@@ -142,7 +142,7 @@ class Planner:
             self.summary.add_substitutions(chunk.rows[ready], before, text.filter(going))
         cost = self._price(
             PricedRows(
-                cells={h: cells_of(cells[h]) for h in self._reader.text_headings},
+                cells=readings.texts.cells,
                 texts=text,
                 unusual=readings.unusual,
                 going=np.flatnonzero(ready),

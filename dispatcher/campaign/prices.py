@@ -7,7 +7,7 @@ is None and counted, never zero.  All money is exact: Decimal, with as many deci
 
 from __future__ import annotations
 
-from collections import Counter
+from collections import Counter, defaultdict
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from decimal import Decimal
@@ -102,7 +102,7 @@ class _Totals:
     wallet_from: dict[str, int] = field(default_factory=dict)
     wallet_empty_at: int | None = None
     largest_world: int = 0
-    world: Counter[Decimal] = field(default_factory=Counter)
+    world: defaultdict[Decimal, Decimal] = field(default_factory=lambda: defaultdict(Decimal))
     """Costs of worldwide messages, by what the wallet must hold beyond the cost of each."""
 
 
@@ -235,7 +235,7 @@ class Pricer:
             others, open_parts = divmod(size, width)
             code, all_parts = divmod(others, width)
             cost = (self._book.price(*to.names[code]) or Decimal(0)) * open_parts
-            self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += cost * int(times[size])
+            self._totals.world[_WORLD_CREDIT_PER_PART * all_parts - cost] += int(times[size]) * cost
             self._totals.largest_world = max(self._totals.largest_world, all_parts)
 
     @property

@@ -14,12 +14,15 @@ from functools import lru_cache
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.alphabet import DOUBLE, OFFENDING, OUTSIDE, kinds_of
 from dispatcher.campaign.characters import Flags, Numbers, Unusual, text_bytes
 from dispatcher.campaign.outside import Outside
 from dispatcher.campaign.segments import UNKNOWN_PARTS, count_parts, measure, parts_of_units
+
+Rows = npt.NDArray[np.intp]
 
 #: (characters, what stands for each of them)
 _GROUPS: tuple[tuple[str, str], ...] = (
@@ -92,8 +95,8 @@ def _replaced(text: str, found: Iterable[str]) -> str | None:
     return replaced
 
 
-def parts_saved(texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
-    """The parts that replacing saves on each of ``texts`` (NFC), which take ``parts`` now.
+def parts_saved(texts: pa.Array, rows: Rows, parts: Numbers, unusual: Unusual) -> Numbers:
+    """The parts that replacing saves on each of some ``rows`` of ``texts`` (NFC), which take ``parts`` now.
 
     ``unusual`` are their characters that take two septets or are outside GSM-7.
     """
@@ -102,12 +105,12 @@ def parts_saved(texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
     codes, which = np.unique(unusual.codes[outside], return_inverse=True)
     plain = [substitute(chr(code)) for code in codes.tolist()]
     measured = [measure(text or "") for text in plain]
-    rows, size = unusual.rows[outside], len(texts)
+    owners, size = unusual.rows[outside], len(rows)
 
     def in_each(of_code: list[int]) -> Numbers:
         if not any(of_code):
             return np.zeros(size, np.int64)
-        return np.bincount(rows, np.array(of_code, np.float64)[which], size).astype(np.int64)
+        return np.bincount(owners, np.array(of_code, np.float64)[which], size).astype(np.int64)
 
     twice = in_each([found.units - len(text or "") for found, text in zip(measured, plain, strict=True)])
     doubles = unusual.count(kinds == DOUBLE)
@@ -116,20 +119,23 @@ def parts_saved(texts: pa.Array, parts: Numbers, unusual: Unusual) -> Numbers:
     after = parts_of_units(units, doubles, np.zeros(size, np.bool_))
     hopeless = in_each([text is None for text in plain]) > 0
     saved = np.where(hopeless, 0, np.maximum(parts - after, 0))
-    vanishing = ~_stay_visible(texts)
+    vanishing = ~_stay_visible(texts, rows)
     if vanishing.any():
         vanishing &= in_each([bool((text or "").strip()) for text in plain]) == 0
-    for row in np.flatnonzero(~hopeless & (vanishing | (after == UNKNOWN_PARTS))).tolist():
-        saved[row] = _saved_on(texts[row].as_py(), int(parts[row]))
+    for place in np.flatnonzero(~hopeless & (vanishing | (after == UNKNOWN_PARTS))).tolist():
+        saved[place] = _saved_on(texts[int(rows[place])].as_py(), int(parts[place]))
     return saved
 
 
-def _stay_visible(texts: pa.Array) -> Flags:
-    """Texts that begin with a letter or sign of GSM-7's ASCII, so that something is left of them; the rest may too."""
+def _stay_visible(texts: pa.Array, rows: Rows) -> Flags:
+    """Which of the rows' texts begin with a letter or sign of GSM-7's ASCII, so that something is left of them; of the
+    rest something may be left too.
+    """
     data, ends = text_bytes(texts)
-    first = np.concatenate([data, np.zeros(1, np.uint8)])[ends[:-1]].astype(np.int64)
+    begin = ends[rows]
+    first = data[np.minimum(begin, len(data) - 1)].astype(np.int64)
     stays: Flags = (first > ord(" ")) & (first < 0x80) & (kinds_of(first) != OUTSIDE)
-    return stays & (np.diff(ends) > 0)
+    return stays & (ends[rows + 1] > begin)
 
 
 def _saved_on(text: str, parts: int) -> int:
@@ -174,15 +180,15 @@ class Savings:
             self._of(character).rows += 1
             self._of(character).parts += saved
 
-    def add_column(self, texts: pa.Array, parts: Numbers, outside: Outside) -> Numbers:
-        """:meth:`add` for every one of ``texts`` (NFC), none of them in GSM-7; gives the parts saved on each.
+    def add_column(self, texts: pa.Array, rows: Rows, parts: Numbers, outside: Outside) -> Numbers:
+        """:meth:`add` for some ``rows`` of ``texts`` (NFC), none of them in GSM-7; gives the parts saved on each.
 
-        ``outside`` are their characters.
+        ``parts`` and ``outside`` are the rows' own.
         """
-        saved = parts_saved(texts, parts, outside.unusual)
+        saved = parts_saved(texts, rows, parts, outside.unusual)
         self.rows += int(np.count_nonzero(saved))
         self.parts += int(saved.sum())
-        self.ucs2_rows += len(texts)
+        self.ucs2_rows += len(rows)
         self.ucs2_parts += int(parts.sum())
         for piece in outside.pieces():
             here = saved[piece.first : piece.last]

@@ -43,7 +43,7 @@ _State = tuple[
 ]  # what each pattern still has to match; patterns that cannot are left out
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Automaton:
     """``following[state * SYMBOLS + digit]`` is the next state; ``label[state]`` a row of the other arrays.
 

@@ -91,11 +91,11 @@ def read_phones(column: pd.Series, default_region: str) -> PhoneColumn:
     value that is neither text nor missing: a number has lost what its cell said (leading zeros, the plus), so it
     must not get here.
     """
-    automaton = _automaton(len(column))
-    cells = _text_cells(column) if automaton else None
-    if automaton is None or cells is None:
+    recogniser = _recogniser(len(column), default_region)
+    cells = _text_cells(column) if recogniser else None
+    if recogniser is None or cells is None:
         return _as_column(_read_each(column.to_list(), default_region, {}))
-    return read_text_cells(cells, Recogniser(automaton, default_region), default_region)
+    return read_text_cells(cells, recogniser, default_region)
 
 
 def read_text_cells(cells: pa.LargeStringArray, recogniser: Recogniser, default_region: str) -> PhoneColumn:
@@ -132,12 +132,13 @@ def _read_disguised(cells: pa.LargeStringArray, recogniser: Recogniser, answers:
     answers.open[rows] = False
 
 
-def _automaton(rows: int) -> Automaton | None:
-    """The tables, if they are worth their time for ``rows`` rows."""
+def _recogniser(rows: int, region: str) -> Recogniser | None:
+    """By the tables, if they are worth their time for ``rows`` rows."""
     folder = user_cache_path("dispatcher", appauthor=False)
     if rows < _WORTH_LOADING or (rows < _WORTH_BUILDING and not kept_file(folder).exists()):
         return None
-    return _automaton_in(folder)
+    automaton = _automaton_in(folder)
+    return None if automaton is None else _recogniser_of(automaton, region)
 
 
 @lru_cache(maxsize=1)
@@ -147,6 +148,11 @@ def _automaton_in(folder: Path) -> Automaton | None:
     except UnknownSyntax:
         # A newer phonenumbers may write its patterns in new ways; then everything is read by the rule.
         return None
+
+
+@lru_cache(maxsize=4)
+def _recogniser_of(automaton: Automaton, region: str) -> Recogniser:
+    return Recogniser(automaton, region)
 
 
 def _text_cells(column: pd.Series) -> pa.LargeStringArray | None:

@@ -58,11 +58,15 @@ class Rendered:
 
 @dataclass(frozen=True)
 class TextColumn:
-    """One :class:`Rendered` per row, as columns; the texts are Arrow's, with nulls."""
+    """One :class:`Rendered` per row, as columns; the texts are Arrow's, with nulls.
+
+    ``cells`` are the cells that a template made them of, without blanks around them, by heading.
+    """
 
     texts: pa.Array
     reason: Coded
     detail: Coded
+    cells: Mapping[str, Distinct]
 
     @property
     def text(self) -> np.ndarray[Any, Any]:
@@ -111,13 +115,14 @@ class Template:
 
     def render(self, cells: pd.DataFrame) -> TextColumn:
         """The texts of all rows of ``cells``; equal to :meth:`render_row` of each."""
-        values = [Distinct.of(cells_of(cells[heading])).mapped(clean_column) for heading in self.fields]
+        used = {h: Distinct.of(cells_of(cells[h])).mapped(clean_column) for h in self.fields}
+        values = list(used.values())
         joined = None if self._joining is None else self._joining.join(values, len(cells))
         if joined is None:
             joined = Joined(pa.nulls(len(cells), pa.string()), np.arange(len(cells)))
         taken = (value.column.take(pa.array(joined.odd)).to_pylist() for value in values)
         rows = zip(*taken, strict=True) if values else ([] for _ in joined.odd)
-        return _column(joined.texts, joined.odd, list(self._run_all(rows)))
+        return _column(joined.texts, joined.odd, list(self._run_all(rows)), used)
 
     def render_row(self, values: Mapping[str, str]) -> Rendered:
         """The rule for one row; ``values`` by heading."""
@@ -215,10 +220,12 @@ def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
         left_over[foreign] = True
     odd = np.flatnonzero(missing | left_over)
     reasons = (Reason.TEXT_MISSING if missing[row] else Reason.TEXT_LEFTOVER for row in odd.tolist())
-    return _column(texts, odd, [Rendered(None, reason, name) for reason in reasons])
+    return _column(texts, odd, [Rendered(None, reason, name) for reason in reasons], {})
 
 
-def _column(texts: pa.Array, odd: Rows, rendered: Sequence[Rendered]) -> TextColumn:
+def _column(
+    texts: pa.Array, odd: Rows, rendered: Sequence[Rendered], cells: Mapping[str, Distinct]
+) -> TextColumn:
     """The texts, with the odd rows as rendered one by one."""
     reason = detail = Coded.same(None, len(texts))
     if len(odd):
@@ -229,4 +236,4 @@ def _column(texts: pa.Array, odd: Rows, rendered: Sequence[Rendered]) -> TextCol
         )
         reason = reason.replaced(odd, Coded.of([row.reason for row in rendered]))
         detail = detail.replaced(odd, Coded.of([row.detail for row in rendered]))
-    return TextColumn(texts, reason, detail)
+    return TextColumn(texts, reason, detail, cells)
