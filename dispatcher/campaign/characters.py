@@ -55,9 +55,18 @@ class Unusual:
         start, end = np.searchsorted(self.rows, [first, last])
         return Unusual(self.rows[start:end] - first, self.codes[start:end], self.lengths[first:last])
 
-    def count(self, chosen: Flags) -> Numbers:
-        """How many of the ``chosen`` characters each text has."""
-        return np.bincount(self.rows[chosen], minlength=len(self.lengths))
+    def sums(self, weights: Numbers | Flags) -> Numbers:
+        """The sum of what each text's characters weigh; ``weights`` has an entry a character."""
+        return np.bincount(self.rows, weights, len(self.lengths)).astype(np.int64)
+
+    def table(self, codes: Numbers) -> Flags:
+        """Which of ``codes`` (ascending; one a line) stand in which text."""
+        there = np.zeros((len(codes), len(self.lengths)), np.bool_)
+        if len(codes):
+            place = np.minimum(np.searchsorted(codes, self.codes), len(codes) - 1)
+            known = codes[place] == self.codes
+            there[place[known], self.rows[known]] = True
+        return there
 
     def rows_with(self, chosen: Flags) -> Flags:
         """Which texts have one of the ``chosen`` characters."""
@@ -130,7 +139,7 @@ def arrow_texts(values: Any) -> pa.Array | None:
 
 def may_not_be_composed(unusual: Unusual) -> Flags:
     """Which texts may differ from their composed form (NFC); False is certain, where all non-ASCII was looked for."""
-    return unusual.rows_with(_may_compose(unusual.codes))
+    return unusual.rows_with(may_compose(unusual.codes))
 
 
 def composed(texts: pa.Array) -> pa.Array:
@@ -143,7 +152,8 @@ def composed(texts: pa.Array) -> pa.Array:
     return pc.replace_with_mask(texts, odd, pa.array(plain, texts.type))
 
 
-def _may_compose(codes: Numbers) -> Flags:
+def may_compose(codes: Numbers) -> Flags:
+    """Which characters may be others in a composed text (NFC), or join their neighbours there; False is certain."""
     doubtful = np.zeros(len(codes), np.bool_)
     beyond = np.flatnonzero(codes >= _LATIN_END)
     if len(beyond):

@@ -19,7 +19,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.alphabet import offending
-from dispatcher.campaign.characters import Flags, Numbers, Unusual, composed
+from dispatcher.campaign.characters import Flags, Numbers, composed
+from dispatcher.campaign.composition import Composition
 from dispatcher.campaign.distinct import Distinct
 from dispatcher.campaign.outside import Outside, Piece
 from dispatcher.campaign.prices import Bill, Destinations, Pricer
@@ -59,13 +60,13 @@ class CampaignSavings:
 class PricedRows:
     """The rows of a chunk that will be sent (``going``: their positions), and what pricing needs to know of them.
 
-    ``cells`` (what a template made the texts of, by heading), ``texts`` and their ``unusual`` characters are the whole
-    chunk's.
+    ``cells`` (what a template made the texts of, by heading), ``texts`` and their unusual ``characters`` are the
+    whole chunk's.
     """
 
     cells: Mapping[str, Distinct]
     texts: pa.Array
-    unusual: Unusual
+    characters: Composition
     going: npt.NDArray[np.intp]
     rows: Numbers
     destinations: Destinations
@@ -87,7 +88,7 @@ class CostlyCharacters:
         """Count the rows in; to be called just before ``pricer`` prices them."""
         where = np.flatnonzero(rows.ucs2)
         taken = rows.going[where]
-        found = Outside.of(rows.unusual.at(taken))
+        found = Outside.of(rows.characters.at(taken))
         saved = np.zeros(len(rows.parts), dtype=np.int64)
         saved[where] = self._characters.add_column(rows.texts, taken, rows.parts[where], found)
         hits = self._blame(found, {heading: cells.at(taken) for heading, cells in rows.cells.items()})

@@ -4,17 +4,18 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cached_property
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+Rows = npt.NDArray[np.intp]
+
 
 class Distinct:
     """Row ``i`` is ``texts[places[i]]``; ``texts`` is Arrow text without nulls."""
 
-    def __init__(self, texts: pa.Array, places: npt.NDArray[np.integer[Any]]) -> None:
+    def __init__(self, texts: pa.Array, places: Rows) -> None:
         self.texts = texts
         self.places = places
 
@@ -22,7 +23,7 @@ class Distinct:
     def of(cls, cells: pa.Array) -> Distinct:
         """From a column without nulls."""
         encoded = cells.dictionary_encode()
-        distinct = cls(encoded.dictionary, encoded.indices.to_numpy())
+        distinct = cls(encoded.dictionary, encoded.indices.to_numpy().astype(np.intp))
         distinct.column = cells
         return distinct
 
@@ -35,15 +36,16 @@ class Distinct:
         text: str = self.texts[int(self.places[row])].as_py()
         return text
 
-    def at(self, rows: npt.NDArray[np.intp] | slice) -> Distinct:
+    def at(self, rows: Rows | slice) -> Distinct:
         """Some of the rows, by their positions, and the texts that they have."""
-        places = self.places[rows]
-        used = np.flatnonzero(np.bincount(places, minlength=len(self.texts)))
-        if len(used) == len(self.texts):
-            return Distinct(self.texts, places)
-        place_of = np.zeros(len(self.texts), np.intp)
-        place_of[used] = np.arange(len(used))
-        return Distinct(self.texts.take(pa.array(used)), place_of[places])
+        used, places = compacted(self.places[rows], len(self.texts))
+        return Distinct(self.texts.take(pa.array(used)), places)
+
+    def replaced(self, rows: Rows, text: str) -> Distinct:
+        """With another text in some rows."""
+        places = self.places.copy()
+        places[rows] = len(self.texts)
+        return Distinct(pa.concat_arrays([self.texts, pa.array([text], self.texts.type)]), places)
 
     def mapped(self, rule: Callable[[pa.Array], pa.Array]) -> Distinct:
         """What ``rule`` makes of the texts; some of them may then be the same."""
@@ -56,3 +58,13 @@ class Distinct:
         """Which rows have a text of which ``rule`` is true; its answer has one entry a text."""
         flags: npt.NDArray[np.bool_] = rule(self.texts)[self.places]
         return flags
+
+
+def compacted(places: Rows, texts: int) -> tuple[Rows, Rows]:
+    """Which of so many texts are used at these places, and each place among those."""
+    used = np.flatnonzero(np.bincount(places, minlength=texts))
+    if len(used) == texts:
+        return used, places
+    place_of = np.zeros(texts, np.intp)
+    place_of[used] = np.arange(len(used))
+    return used, place_of[places]

@@ -144,7 +144,7 @@ class Planner:
             PricedRows(
                 cells=readings.texts.cells,
                 texts=text,
-                unusual=readings.unusual,
+                characters=readings.characters,
                 going=np.flatnonzero(ready),
                 rows=chunk.rows[ready],
                 destinations=Destinations.of(route.at(ready), phones.country.at(ready)),

@@ -12,9 +12,9 @@ import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
-from dispatcher.campaign.characters import Unusual, unusual_characters
 from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.columns import Columns
+from dispatcher.campaign.composition import Composition
 from dispatcher.campaign.phones import PhoneColumn, read_phones
 from dispatcher.campaign.plan_model import PlanOptions
 from dispatcher.campaign.segments import SegmentColumn, measure_texts
@@ -27,14 +27,14 @@ from dispatcher.campaign.template import Template, TextColumn, literal
 @dataclass(frozen=True)
 class RowReadings:
     """The rows of ``chunk`` as read; ``text`` is what would be sent, ``texts`` what it was before substitutions,
-    ``unusual`` the characters of ``text`` that are not plain.
+    ``characters`` the unusual ones of ``text``.
     """
 
     chunk: SheetChunk
     phones: PhoneColumn
     texts: TextColumn
     text: pa.Array
-    unusual: Unusual
+    characters: Composition
     measured: SegmentColumn
     senders: Coded
     sender_reasons: Coded
@@ -58,9 +58,10 @@ class RowReader:
         sender_cells = chunk.cells[sender.heading] if sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
         filled = pc.fill_null(text, "")
-        unusual = unusual_characters(filled, signs=True)
-        measured = measure_texts(filled, unusual)
-        return RowReadings(chunk, phones, texts, text, unusual, measured, senders, sender_reasons)
+        made_of = None if self.options.gsm7 else texts.made_of
+        characters = Composition.joined(len(text), made_of) if made_of is not None else Composition.of(filled)
+        measured = measure_texts(filled, characters)
+        return RowReadings(chunk, phones, texts, text, characters, measured, senders, sender_reasons)
 
     @property
     def text_headings(self) -> Sequence[str]:

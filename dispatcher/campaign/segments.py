@@ -32,12 +32,11 @@ from dispatcher.campaign.alphabet import (
 from dispatcher.campaign.characters import (
     Flags,
     Numbers,
-    Unusual,
     arrow_texts,
-    may_not_be_composed,
-    unusual_characters,
+    may_compose,
 )
 from dispatcher.campaign.coded import Coded
+from dispatcher.campaign.composition import Composition
 
 #: The longest text that is sent, in parts: 1,530 septets or 670 UTF-16 units.  Handsets and operators join
 #: split texts reliably up to about here; more is nearly always a mistake in the spreadsheet.
@@ -81,6 +80,8 @@ class _Limits:
 _LIMITS = {Encoding.GSM7: _Limits(160, 153), Encoding.UCS2: _Limits(70, 67)}
 _EXTENSION = frozenset(EXTENSION_CHARACTERS)
 _ENCODINGS = (Encoding.GSM7, Encoding.UCS2)
+#: Of UCS-2; any character beyond takes two units.
+_LAST_OF_TWO_BYTES = 0xFFFF
 #: What :func:`parts_of_units` says where arithmetic is not enough.
 UNKNOWN_PARTS = -1
 
@@ -109,17 +110,18 @@ def measure_column(texts: pd.Series[Any] | np.ndarray[Any, Any] | pa.Array) -> S
     if column is None:  # what Arrow cannot hold is walked
         return _segment_column([_measured(text) for text in list(texts)])
     column = pc.fill_null(column, "")
-    return measure_texts(column, unusual_characters(column, signs=True))
+    return measure_texts(column, Composition.of(column))
 
 
-def measure_texts(texts: pa.Array, unusual: Unusual) -> SegmentColumn:
-    """:func:`measure_column` of Arrow texts without nulls, whose unusual characters (with signs) are known."""
-    kinds = kinds_of(unusual.codes)
-    ucs2 = unusual.rows_with(kinds == OUTSIDE)
-    doubles = np.where(ucs2, unusual.count(unusual.codes > 0xFFFF), unusual.count(kinds == DOUBLE))
-    units = unusual.lengths + doubles
+def measure_texts(texts: pa.Array, characters: Composition) -> SegmentColumn:
+    """:func:`measure_column` of Arrow texts without nulls, whose unusual ``characters`` are known."""
+    ucs2 = characters.having(lambda codes: kinds_of(codes) == OUTSIDE)
+    astral = characters.sums(lambda codes: codes > _LAST_OF_TWO_BYTES)
+    extended = characters.sums(lambda codes: kinds_of(codes) == DOUBLE)
+    doubles = np.where(ucs2, astral, extended)
+    units = characters.lengths + doubles
     parts = parts_of_units(units, doubles, ucs2)
-    for row in np.flatnonzero((parts == UNKNOWN_PARTS) | may_not_be_composed(unusual)).tolist():
+    for row in np.flatnonzero((parts == UNKNOWN_PARTS) | characters.having(may_compose)).tolist():
         ucs2[row], units[row], parts[row] = _measured(texts[row].as_py())
     encoding = Coded(ucs2.astype(np.intp), _ENCODINGS)
     return SegmentColumn(encoding, units.astype(np.int32), parts.astype(np.int32))

@@ -18,7 +18,8 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.alphabet import DOUBLE, OFFENDING, OUTSIDE, kinds_of
-from dispatcher.campaign.characters import Flags, Numbers, Unusual, text_bytes
+from dispatcher.campaign.characters import Flags, Numbers, text_bytes
+from dispatcher.campaign.composition import ByCode
 from dispatcher.campaign.outside import Outside
 from dispatcher.campaign.segments import UNKNOWN_PARTS, count_parts, measure, parts_of_units
 
@@ -95,27 +96,21 @@ def _replaced(text: str, found: Iterable[str]) -> str | None:
     return replaced
 
 
-def parts_saved(texts: pa.Array, rows: Rows, parts: Numbers, unusual: Unusual) -> Numbers:
+def parts_saved(texts: pa.Array, rows: Rows, parts: Numbers, outside: Outside) -> Numbers:
     """The parts that replacing saves on each of some ``rows`` of ``texts`` (NFC), which take ``parts`` now.
 
-    ``unusual`` are their characters that take two septets or are outside GSM-7.
+    ``outside`` are the rows' own characters.
     """
-    kinds = kinds_of(unusual.codes)
-    outside = kinds == OUTSIDE
-    codes, which = np.unique(unusual.codes[outside], return_inverse=True)
-    plain = [substitute(chr(code)) for code in codes.tolist()]
+    characters, size = outside.characters, len(rows)
+    plain = [substitute(chr(code)) for code in outside.codes.tolist()]
     measured = [measure(text or "") for text in plain]
-    owners, size = unusual.rows[outside], len(rows)
 
     def in_each(of_code: list[int]) -> Numbers:
-        if not any(of_code):
-            return np.zeros(size, np.int64)
-        return np.bincount(owners, np.array(of_code, np.float64)[which], size).astype(np.int64)
+        return characters.sums(ByCode(outside.codes, of_code))
 
-    twice = in_each([found.units - len(text or "") for found, text in zip(measured, plain, strict=True)])
-    doubles = unusual.count(kinds == DOUBLE)
-    units = unusual.lengths + doubles + in_each([found.units - 1 for found in measured])
-    doubles += twice
+    doubles = characters.sums(lambda codes: kinds_of(codes) == DOUBLE)
+    units = characters.lengths + doubles + in_each([found.units - 1 for found in measured])
+    doubles += in_each([found.units - len(text or "") for found, text in zip(measured, plain, strict=True)])
     after = parts_of_units(units, doubles, np.zeros(size, np.bool_))
     hopeless = in_each([text is None for text in plain]) > 0
     saved = np.where(hopeless, 0, np.maximum(parts - after, 0))
@@ -185,7 +180,7 @@ class Savings:
 
         ``parts`` and ``outside`` are the rows' own.
         """
-        saved = parts_saved(texts, rows, parts, outside.unusual)
+        saved = parts_saved(texts, rows, parts, outside)
         self.rows += int(np.count_nonzero(saved))
         self.parts += int(saved.sum())
         self.ucs2_rows += len(rows)

@@ -68,13 +68,13 @@ def tidy_column(texts: pa.Array, odd: Flags) -> pa.Array:
 def rows_with_placeholder(texts: pa.Array, made_of: Sequence[pa.Array] | None = None) -> Rows:
     """The texts in which :func:`placeholder` finds one.
 
-    ``made_of``: the texts that these were joined of, where they were.  A sign may stand across a joint, but never
-    without its bytes, so it is looked for only if they are there.
+    ``made_of``: the texts that these were joined of, where they were; so a sign is looked for only if it may be there.
     """
     signs: tuple[str, ...] = PLACEHOLDER_SIGNS
     if made_of is not None:
         data = b"".join(text_bytes(part)[0].tobytes() for part in made_of)
-        signs = tuple(sign for sign in signs if _are_in(data, sign.encode()))
+        # a single character stands in one of them; a longer sign may stand across a joint, but not without its bytes
+        signs = tuple(s for s in signs if (_are_in(data, s.encode()) if len(s) > 1 else s.encode() in data))
     return rows_with_any(texts, signs, lambda text: placeholder(text) is not None)
 
 

@@ -25,7 +25,7 @@ from dispatcher.campaign.template.columns import (
 )
 from dispatcher.campaign.template.filters import MAX_CHARACTERS
 from dispatcher.campaign.template.language import Field
-from dispatcher.campaign.template.leftovers import tidy
+from dispatcher.campaign.template.leftovers import BLANKS
 
 #: A template of many long fields is joined row by row, where its length is watched.
 _MAX_JOINED = 50_000
@@ -34,10 +34,14 @@ _WIDE = pa.large_string()  # a chunk of long cells has more bytes than 32-bit of
 
 @dataclass(frozen=True)
 class Joined:
-    """``texts`` of a chunk; those of the rows ``odd`` may not be what the rule gives."""
+    """``texts`` of a chunk; those of the rows ``odd`` may not be what the rule gives.
+
+    ``made_of``: pieces that each text has all the characters of, where that is certain, and no others.
+    """
 
     texts: pa.Array
     odd: Rows
+    made_of: Sequence[Distinct] | None = None
 
 
 class Joining:
@@ -46,42 +50,51 @@ class Joining:
     def __init__(self, pieces: Sequence[str | Field], places: Mapping[int, int]) -> None:
         self._pieces = pieces
         self._places = places
+        self._words = "".join(piece for piece in pieces if isinstance(piece, str))
+        self._untidy_words = bool(needs_tidying(pa.array([self._words])).any())
 
     def join(self, values: Sequence[Distinct], rows: int) -> Joined | None:
         """The texts of ``rows`` rows; None when cells are so long that each row has to be watched.
 
         ``values``: the clean cells of the columns that the template uses.
         """
-        pieces = [self._filled(piece, values) for piece in self._pieces]
+        pieces = [piece if isinstance(piece, str) else self._filled(piece, values) for piece in self._pieces]
         if sum(map(_longest, pieces)) > _MAX_JOINED:
             return None
-        untidy = self._untidy(pieces, rows)
-        if all(isinstance(piece, str) for piece in pieces):
-            texts = pa.repeat(tidy("".join(map(str, pieces))), rows)
-        else:
+        fields = [piece for piece in pieces if isinstance(piece, Distinct)]
+        untidy = np.full(rows, self._untidy_words)
+        for cells in fields:
+            untidy |= cells.where(needs_tidying)
+        made_of = None
+        if fields:
             columns = (pa.scalar(p, _WIDE) if isinstance(p, str) else p.column.cast(_WIDE) for p in pieces)
-            texts = tidy_column(pc.binary_join_element_wise(*columns, pa.scalar("", _WIDE)), untidy)
-        made_of = None if untidy.any() else [pa.array([p]) if isinstance(p, str) else p.texts for p in pieces]
-        return Joined(texts, self._odd(texts, values, made_of))
+            texts = pc.binary_join_element_wise(*columns, pa.scalar("", _WIDE))
+        else:
+            texts = pa.repeat(pa.scalar(self._words, _WIDE), rows)
+        if untidy.any() or not self._keeps_its_ends(pieces):
+            texts = tidy_column(texts, untidy)
+        else:
+            made_of = [Distinct(pa.array([self._words]), np.zeros(rows, np.intp)), *fields]
+        return Joined(texts, self._odd(texts, values, made_of), made_of)
 
-    def _filled(self, piece: str | Field, values: Sequence[Distinct]) -> str | Distinct:
-        if isinstance(piece, str):
-            return piece
-        value, default = values[self._places[piece.position]], piece.default
+    def _filled(self, field: Field, values: Sequence[Distinct]) -> Distinct:
+        value, default = values[self._places[field.position]], field.default
         if default is None:
             return value
         return value.mapped(lambda texts: pc.if_else(pc.equal(texts, ""), default, texts))
 
-    def _untidy(self, pieces: Sequence[str | Distinct], rows: int) -> Flags:
-        """Which texts may change when they are tidied, beyond the blanks around them."""
-        untidy = np.zeros(rows, np.bool_)
-        for piece in pieces:
-            untidy |= (
-                needs_tidying(pa.array([piece])) if isinstance(piece, str) else piece.where(needs_tidying)
-            )
-        return untidy
+    def _keeps_its_ends(self, pieces: Sequence[str | Distinct]) -> bool:
+        """Whether there are no blanks around any text, but perhaps where a cell without a default is blank."""
+        for place, trim in ((0, pc.utf8_ltrim), (-1, pc.utf8_rtrim))[: 2 * len(pieces)]:
+            written, piece = self._pieces[place], pieces[place]
+            if isinstance(written, Field) and written.default is None:
+                continue
+            texts = pa.array([piece]) if isinstance(piece, str) else piece.texts
+            if _empty(texts).any() or not trim(texts, BLANKS).equals(texts):
+                return False
+        return True
 
-    def _odd(self, texts: pa.Array, values: Sequence[Distinct], made_of: Sequence[pa.Array] | None) -> Rows:
+    def _odd(self, texts: pa.Array, values: Sequence[Distinct], made_of: Sequence[Distinct] | None) -> Rows:
         """The rows whose joined text may not be what the rule gives; all others are plain and clean."""
         length = np.diff(text_bytes(texts)[1])
         # Half, since blanks around the text count while it is made but are gone from it now.
@@ -91,7 +104,7 @@ class Joining:
                 odd |= values[self._places[piece.position]].where(_empty)
         for value in values:
             odd |= value.where(_nothing)
-        odd[rows_with_placeholder(texts, made_of)] = True
+        odd[rows_with_placeholder(texts, None if made_of is None else [one.texts for one in made_of])] = True
         return np.flatnonzero(odd)
 
 

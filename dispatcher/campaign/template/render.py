@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
@@ -60,13 +60,15 @@ class Rendered:
 class TextColumn:
     """One :class:`Rendered` per row, as columns; the texts are Arrow's, with nulls.
 
-    ``cells`` are the cells that a template made them of, without blanks around them, by heading.
+    ``cells`` are the cells that a template made them of, without blanks around them, by heading.  ``made_of``: pieces
+    that each text has all the characters of and no others, in whatever order, where that is known.
     """
 
     texts: pa.Array
     reason: Coded
     detail: Coded
-    cells: Mapping[str, Distinct]
+    cells: Mapping[str, Distinct] = field(default_factory=dict)
+    made_of: Sequence[Distinct] | None = None
 
     @property
     def text(self) -> np.ndarray[Any, Any]:
@@ -122,7 +124,9 @@ class Template:
             joined = Joined(pa.nulls(len(cells), pa.string()), np.arange(len(cells)))
         taken = (value.column.take(pa.array(joined.odd)).to_pylist() for value in values)
         rows = zip(*taken, strict=True) if values else ([] for _ in joined.odd)
-        return _column(joined.texts, joined.odd, list(self._run_all(rows)), used)
+        rendered = list(self._run_all(rows))
+        made_of = None if joined.made_of is None else _made_of(joined.made_of, joined.odd, rendered)
+        return replace(_column(joined.texts, joined.odd, rendered), cells=used, made_of=made_of)
 
     def render_row(self, values: Mapping[str, str]) -> Rendered:
         """The rule for one row; ``values`` by heading."""
@@ -220,12 +224,10 @@ def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
         left_over[foreign] = True
     odd = np.flatnonzero(missing | left_over)
     reasons = (Reason.TEXT_MISSING if missing[row] else Reason.TEXT_LEFTOVER for row in odd.tolist())
-    return _column(texts, odd, [Rendered(None, reason, name) for reason in reasons], {})
+    return _column(texts, odd, [Rendered(None, reason, name) for reason in reasons])
 
 
-def _column(
-    texts: pa.Array, odd: Rows, rendered: Sequence[Rendered], cells: Mapping[str, Distinct]
-) -> TextColumn:
+def _column(texts: pa.Array, odd: Rows, rendered: Sequence[Rendered]) -> TextColumn:
     """The texts, with the odd rows as rendered one by one."""
     reason = detail = Coded.same(None, len(texts))
     if len(odd):
@@ -236,4 +238,14 @@ def _column(
         )
         reason = reason.replaced(odd, Coded.of([row.reason for row in rendered]))
         detail = detail.replaced(odd, Coded.of([row.detail for row in rendered]))
-    return TextColumn(texts, reason, detail, cells)
+    return TextColumn(texts, reason, detail)
+
+
+def _made_of(pieces: Sequence[Distinct], odd: Rows, rendered: Sequence[Rendered]) -> Sequence[Distinct]:
+    """The pieces of texts of which the odd ones are each a piece of its own."""
+    if not len(odd):
+        return pieces
+    places = np.zeros(len(pieces[0].places), np.intp)
+    places[odd] = np.arange(1, len(odd) + 1)
+    own = Distinct(pa.array(["", *(row.text or "" for row in rendered)], pa.string()), places)
+    return [*(piece.replaced(odd, "") for piece in pieces), own]
