@@ -93,19 +93,26 @@ def fingerprints(numbers: npt.NDArray[np.int64], texts: pa.Array, seed: int) -> 
     words: Words = np.ndarray(
         len(data) + 1, np.dtype("<u8"), padded, strides=(1,)
     )  # one begins at every byte
-    count = -(-np.diff(ends) // _WORD)
-    order = np.argsort(-count, kind="stable")  # the longest first: so rows with words left are the first ones
-    start, left, count = ends[:-1][order], np.diff(ends)[order], count[order]
-    mixed = _mixed(numbers[order].view(np.uint64) ^ np.uint64(seed))
-    mixed = _mixed(mixed ^ left.view(np.uint64))
-    for place in range(int(count.max(initial=0))):
-        going, longer = np.searchsorted(-count, [-place, -place - 1]).tolist()
-        word = words[start[:going] + place * _WORD]
-        word[longer:] &= _inside(left[longer:going] - place * _WORD)  # their last one
-        mixed[:going] = _mixed(mixed[:going] ^ word)
-    pairs = np.empty((len(order), 2), np.uint64)
-    pairs[order, 0] = mixed
-    pairs[:, 1] = numbers
+    start, left = ends[:-1].copy(), np.diff(ends)
+    mixed = numbers.view(np.uint64) ^ np.uint64(seed)
+    _mix(mixed)
+    mixed ^= left.view(np.uint64)
+    _mix(mixed)
+    pairs = np.empty((len(mixed), 2), np.uint64)
+    pairs[:, 0], pairs[:, 1] = mixed, numbers
+    going = np.arange(len(mixed))  # the rows of whose texts something is left
+    while len(going):
+        longer = left > 0
+        if not longer.all():
+            pairs[going, 0] = mixed
+            going, start, left, mixed = going[longer], start[longer], left[longer], mixed[longer]
+        word = words[start]
+        if left.min(initial=_WORD) < _WORD:
+            word &= _inside(left)
+        mixed ^= word
+        _mix(mixed)
+        start += _WORD
+        left -= _WORD
     return pairs
 
 
@@ -114,12 +121,11 @@ def pairs_of(keys: Sequence[bytes]) -> Words:
     return np.frombuffer(b"".join(keys), np.uint64).reshape(-1, 2)
 
 
-def _mixed(words: Words) -> Words:
-    words = words * _FACTOR
+def _mix(words: Words) -> None:
+    words *= _FACTOR
     words ^= words >> _SHIFT
-    return words
 
 
 def _inside(left: npt.NDArray[np.int64]) -> Words:
-    """The bits of a word that are of a text with so few bytes left."""
-    return np.uint64(0xFFFFFFFFFFFFFFFF) >> (8 * (_WORD - left)).astype(np.uint64)
+    """The bits of a word that are of a text with so many bytes left."""
+    return np.uint64(0xFFFFFFFFFFFFFFFF) >> (8 * (_WORD - np.minimum(left, _WORD))).astype(np.uint64)
