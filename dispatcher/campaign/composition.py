@@ -40,8 +40,7 @@ class _Part:
         if self.places is None:
             return self.unusual.of_texts(first, last).table(codes)
         used, places = compacted(self.places[first:last], len(self.unusual.lengths))
-        there: Flags = self.unusual.at(used).table(codes)[:, places]
-        return there
+        return self.unusual.at(used).table(codes).take(places, axis=1)
 
 
 @dataclass(frozen=True)
@@ -59,7 +58,7 @@ class Composition:
     @classmethod
     def joined(cls, rows: int, pieces: Sequence[Distinct]) -> Composition:
         """Of texts that are made of these pieces, in whatever order."""
-        return cls(rows, [_Part(unusual_characters(one.texts, signs=True), one.places) for one in pieces])
+        return cls(rows, [_Part(piece.unusual, piece.places) for piece in pieces])
 
     @property
     def lengths(self) -> Numbers:

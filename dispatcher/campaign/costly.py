@@ -19,7 +19,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.alphabet import offending
-from dispatcher.campaign.characters import Flags, Numbers, composed
+from dispatcher.campaign.characters import Flags, Numbers
 from dispatcher.campaign.composition import Composition
 from dispatcher.campaign.distinct import Distinct
 from dispatcher.campaign.outside import Outside, Piece
@@ -91,7 +91,9 @@ class CostlyCharacters:
         found = Outside.of(rows.characters.at(taken))
         saved = np.zeros(len(rows.parts), dtype=np.int64)
         saved[where] = self._characters.add_column(rows.texts, taken, rows.parts[where], found)
-        hits = self._blame(found, {heading: cells.at(taken) for heading, cells in rows.cells.items()})
+        hits = self._blame(
+            found, {heading: cells.at(taken) for heading, cells in rows.cells.items()}, saved[where]
+        )
         self._total.price(rows, saved, len(where), pricer)
         for source, known in self._sources.items():
             mine = where[hits[source]] if source in hits else where[:0]
@@ -112,10 +114,13 @@ class CostlyCharacters:
             template,
         )
 
-    def _blame(self, found: Outside, cells: Mapping[str, Distinct]) -> dict[str | None, Flags]:
+    def _blame(
+        self, found: Outside, cells: Mapping[str, Distinct], saved: Numbers
+    ) -> dict[str | None, Flags]:
         """By source the rows it brought characters into; None is the template.  Counts the characters."""
         hits = {source: np.zeros(found.texts, np.bool_) for source in (None, *self._headings)}
         for part in found.pieces():
+            self._characters.add_characters(part, saved[part.first : part.last])
             for source, brought in self._blamed(part, cells).items():
                 hits[source][part.first : part.last] |= np.logical_or.reduce(brought, axis=0)
                 self._count(source, found.codes, [int(np.count_nonzero(line)) for line in brought])
@@ -128,7 +133,7 @@ class CostlyCharacters:
         own = np.isin(part.codes, [ord(character) for character in self._own])
         blamed: dict[str | None, Flags] = {None: part.there & own[:, None]}
         rows = slice(part.first, part.last)
-        here = {heading: cell.at(rows).mapped(composed) for heading, cell in cells.items()}
+        here = {heading: cell.at(rows).composed() for heading, cell in cells.items()}
         blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
         nobodys = part.there & ~reduce(np.logical_or, blamed.values())
         for row in np.flatnonzero(np.logical_or.reduce(nobodys, axis=0)).tolist():

@@ -9,6 +9,8 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
+from dispatcher.campaign.characters import Flags, Unusual, composed, may_not_be_composed, unusual_characters
+
 Rows = npt.NDArray[np.intp]
 
 
@@ -32,6 +34,11 @@ class Distinct:
         """One text a row."""
         return self.texts.take(pa.array(self.places))
 
+    @cached_property
+    def unusual(self) -> Unusual:
+        """The unusual characters of ``texts``, with signs."""
+        return unusual_characters(self.texts, signs=True)
+
     def __getitem__(self, row: int) -> str:
         text: str = self.texts[int(self.places[row])].as_py()
         return text
@@ -39,7 +46,9 @@ class Distinct:
     def at(self, rows: Rows | slice) -> Distinct:
         """Some of the rows, by their positions, and the texts that they have."""
         used, places = compacted(self.places[rows], len(self.texts))
-        return Distinct(self.texts.take(pa.array(used)), places)
+        some = Distinct(self.texts.take(pa.array(used)), places)
+        some.unusual = self.unusual.at(used)
+        return some
 
     def replaced(self, rows: Rows, text: str) -> Distinct:
         """With another text in some rows."""
@@ -54,10 +63,14 @@ class Distinct:
             return self
         return Distinct(texts, self.places)
 
-    def where(self, rule: Callable[[pa.Array], npt.NDArray[np.bool_]]) -> npt.NDArray[np.bool_]:
+    def where(self, rule: Callable[[pa.Array], Flags]) -> Flags:
         """Which rows have a text of which ``rule`` is true; its answer has one entry a text."""
-        flags: npt.NDArray[np.bool_] = rule(self.texts)[self.places]
-        return flags
+        flags = rule(self.texts)
+        return flags[self.places] if flags.any() else np.zeros(len(self.places), np.bool_)
+
+    def composed(self) -> Distinct:
+        """The texts in their composed form (NFC)."""
+        return self.mapped(composed) if may_not_be_composed(self.unusual).any() else self
 
 
 def compacted(places: Rows, texts: int) -> tuple[Rows, Rows]:

@@ -10,7 +10,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dispatcher.campaign.alphabet import OUTSIDE, kinds_of
-from dispatcher.campaign.characters import Flags, Numbers, unusual_characters
+from dispatcher.campaign.characters import Flags, Numbers
 from dispatcher.campaign.composition import Composition
 from dispatcher.campaign.distinct import Distinct
 
@@ -29,8 +29,7 @@ class Piece:
 
     def among(self, cells: Distinct) -> Flags:
         """The same table for cells of these texts."""
-        there: Flags = unusual_characters(cells.texts, signs=True).table(self.codes)[:, cells.places]
-        return there
+        return cells.unusual.table(self.codes).take(cells.places, axis=1)
 
 
 @dataclass(frozen=True)

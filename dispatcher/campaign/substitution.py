@@ -20,7 +20,7 @@ import pyarrow as pa
 from dispatcher.campaign.alphabet import DOUBLE, OFFENDING, OUTSIDE, kinds_of
 from dispatcher.campaign.characters import Flags, Numbers, text_bytes
 from dispatcher.campaign.composition import ByCode
-from dispatcher.campaign.outside import Outside
+from dispatcher.campaign.outside import Outside, Piece
 from dispatcher.campaign.segments import UNKNOWN_PARTS, count_parts, measure, parts_of_units
 
 Rows = npt.NDArray[np.intp]
@@ -176,7 +176,8 @@ class Savings:
             self._of(character).parts += saved
 
     def add_column(self, texts: pa.Array, rows: Rows, parts: Numbers, outside: Outside) -> Numbers:
-        """:meth:`add` for some ``rows`` of ``texts`` (NFC), none of them in GSM-7; gives the parts saved on each.
+        """:meth:`add` for some ``rows`` of ``texts`` (NFC), none of them in GSM-7, but for their characters, which
+        :meth:`add_characters` counts; gives the parts saved on each.
 
         ``parts`` and ``outside`` are the rows' own.
         """
@@ -185,13 +186,15 @@ class Savings:
         self.parts += int(saved.sum())
         self.ucs2_rows += len(rows)
         self.ucs2_parts += int(parts.sum())
-        for piece in outside.pieces():
-            here = saved[piece.first : piece.last]
-            for code, there in zip(piece.codes.tolist(), piece.there, strict=True):
-                if there.any():
-                    self._of(chr(code)).rows += int(np.count_nonzero(there))
-                    self._of(chr(code)).parts += int(here[there].sum())
         return saved
+
+    def add_characters(self, piece: Piece, saved: Numbers) -> None:
+        """Count the characters of some of the rows in; ``saved`` has the parts saved on each of these."""
+        parts = piece.there @ saved
+        for code, there, n in zip(piece.codes.tolist(), piece.there, parts.tolist(), strict=True):
+            if there.any():
+                self._of(chr(code)).rows += int(np.count_nonzero(there))
+                self._of(chr(code)).parts += n
 
     def _of(self, character: str) -> CharacterSavings:
         known = self.characters.get(character)

@@ -73,8 +73,7 @@ def rows_with_placeholder(texts: pa.Array, made_of: Sequence[pa.Array] | None = 
     signs: tuple[str, ...] = PLACEHOLDER_SIGNS
     if made_of is not None:
         data = b"".join(text_bytes(part)[0].tobytes() for part in made_of)
-        # a single character stands in one of them; a longer sign may stand across a joint, but not without its bytes
-        signs = tuple(s for s in signs if (_are_in(data, s.encode()) if len(s) > 1 else s.encode() in data))
+        signs = tuple(s for s in signs if s.encode() in data or _may_be_joined(made_of, data, s))
     return rows_with_any(texts, signs, lambda text: placeholder(text) is not None)
 
 
@@ -97,6 +96,13 @@ def rows_with_any(texts: pa.Array, signs: tuple[str, ...], found: Callable[[str]
     rows = np.flatnonzero(mask)
     verdicts = [found(text) for text in texts.filter(pa.array(mask)).to_pylist()]
     return rows[np.array(verdicts, np.bool_)] if len(rows) else rows
+
+
+def _may_be_joined(made_of: Sequence[pa.Array], data: bytes, sign: str) -> bool:
+    """Whether texts joined of these, which have the bytes ``data``, may hold ``sign`` across a joint."""
+    return _are_in(data, sign.encode()) and any(
+        pc.any(pc.ends_with(part, sign[:place])).as_py() for part in made_of for place in range(1, len(sign))
+    )
 
 
 def holds(texts: pa.Array, sign: str) -> bool:

@@ -59,23 +59,25 @@ class Joining:
         ``values``: the clean cells of the columns that the template uses.
         """
         pieces = [piece if isinstance(piece, str) else self._filled(piece, values) for piece in self._pieces]
-        if sum(map(_longest, pieces)) > _MAX_JOINED:
+        written = [pa.array([piece]) if isinstance(piece, str) else piece.texts for piece in pieces]
+        if sum(map(_longest, written)) > _MAX_JOINED:
             return None
         fields = [piece for piece in pieces if isinstance(piece, Distinct)]
         untidy = np.full(rows, self._untidy_words)
         for cells in fields:
             untidy |= cells.where(needs_tidying)
-        made_of = None
-        if fields:
-            columns = (pa.scalar(p, _WIDE) if isinstance(p, str) else p.column.cast(_WIDE) for p in pieces)
-            texts = pc.binary_join_element_wise(*columns, pa.scalar("", _WIDE))
-        else:
-            texts = pa.repeat(pa.scalar(self._words, _WIDE), rows)
-        if untidy.any() or not self._keeps_its_ends(pieces):
+        texts = self._joined(pieces, rows)
+        if untidy.any() or not self._keeps_its_ends(written):
             texts = tidy_column(texts, untidy)
-        else:
-            made_of = [Distinct(pa.array([self._words]), np.zeros(rows, np.intp)), *fields]
-        return Joined(texts, self._odd(texts, values, made_of), made_of)
+            return Joined(texts, self._odd(texts, values, None))
+        words = Distinct(pa.array([self._words]), np.zeros(rows, np.intp))
+        return Joined(texts, self._odd(texts, values, written), [words, *fields])
+
+    def _joined(self, pieces: Sequence[str | Distinct], rows: int) -> pa.Array:
+        if not any(isinstance(piece, Distinct) for piece in pieces):
+            return pa.repeat(pa.scalar(self._words, _WIDE), rows)
+        columns = (pa.scalar(p, _WIDE) if isinstance(p, str) else p.column.cast(_WIDE) for p in pieces)
+        return pc.binary_join_element_wise(*columns, pa.scalar("", _WIDE))
 
     def _filled(self, field: Field, values: Sequence[Distinct]) -> Distinct:
         value, default = values[self._places[field.position]], field.default
@@ -83,18 +85,17 @@ class Joining:
             return value
         return value.mapped(lambda texts: pc.if_else(pc.equal(texts, ""), default, texts))
 
-    def _keeps_its_ends(self, pieces: Sequence[str | Distinct]) -> bool:
+    def _keeps_its_ends(self, written: Sequence[pa.Array]) -> bool:
         """Whether there are no blanks around any text, but perhaps where a cell without a default is blank."""
-        for place, trim in ((0, pc.utf8_ltrim), (-1, pc.utf8_rtrim))[: 2 * len(pieces)]:
-            written, piece = self._pieces[place], pieces[place]
-            if isinstance(written, Field) and written.default is None:
+        for place, trim in ((0, pc.utf8_ltrim), (-1, pc.utf8_rtrim))[: 2 * len(written)]:
+            piece, texts = self._pieces[place], written[place]
+            if isinstance(piece, Field) and piece.default is None:
                 continue
-            texts = pa.array([piece]) if isinstance(piece, str) else piece.texts
             if _empty(texts).any() or not trim(texts, BLANKS).equals(texts):
                 return False
         return True
 
-    def _odd(self, texts: pa.Array, values: Sequence[Distinct], made_of: Sequence[Distinct] | None) -> Rows:
+    def _odd(self, texts: pa.Array, values: Sequence[Distinct], written: Sequence[pa.Array] | None) -> Rows:
         """The rows whose joined text may not be what the rule gives; all others are plain and clean."""
         length = np.diff(text_bytes(texts)[1])
         # Half, since blanks around the text count while it is made but are gone from it now.
@@ -104,14 +105,12 @@ class Joining:
                 odd |= values[self._places[piece.position]].where(_empty)
         for value in values:
             odd |= value.where(_nothing)
-        odd[rows_with_placeholder(texts, None if made_of is None else [one.texts for one in made_of])] = True
+        odd[rows_with_placeholder(texts, written)] = True
         return np.flatnonzero(odd)
 
 
-def _longest(piece: str | Distinct) -> int:
-    if isinstance(piece, str):
-        return len(piece)
-    return pc.max(pc.utf8_length(piece.texts)).as_py() or 0
+def _longest(texts: pa.Array) -> int:
+    return pc.max(pc.utf8_length(texts)).as_py() or 0
 
 
 def _empty(texts: pa.Array) -> Flags:
