@@ -15,7 +15,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.characters import Flags, Numbers, Unusual, unusual_characters
-from dispatcher.campaign.distinct import Distinct, compacted
+from dispatcher.campaign.distinct import Distinct
 
 Rows = npt.NDArray[np.intp]
 Entry = TypeVar("Entry", bound=np.generic)
@@ -39,8 +39,13 @@ class _Part:
     def table(self, codes: Numbers, first: int, last: int) -> Flags:
         if self.places is None:
             return self.unusual.of_texts(first, last).table(codes)
-        used, places = compacted(self.places[first:last], len(self.unusual.lengths))
-        return self.unusual.at(used).table(codes).take(places, axis=1)
+        unusual, places = self.unusual, self.places[first:last]
+        if len(unusual.lengths) > len(
+            places
+        ):  # a table of all the texts would be larger than what is asked for
+            used, places = np.unique(places, return_inverse=True)
+            unusual = unusual.at(used)
+        return unusual.table(codes).take(places, axis=1)
 
 
 @dataclass(frozen=True)

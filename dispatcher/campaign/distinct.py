@@ -44,11 +44,14 @@ class Distinct:
         return text
 
     def at(self, rows: Rows | slice) -> Distinct:
-        """Some of the rows, by their positions, and the texts that they have."""
-        used, places = compacted(self.places[rows], len(self.texts))
-        some = Distinct(self.texts.take(pa.array(used)), places)
-        some.unusual = self.unusual.at(used)
-        return some
+        """Some of the rows, by their positions; of the texts not many more than they have."""
+        places = self.places[rows]
+        if len(self.texts) <= len(places):
+            some = Distinct(self.texts, places)
+            some.unusual = self.unusual
+            return some
+        used, places = np.unique(places, return_inverse=True)
+        return Distinct(self.texts.take(pa.array(used)), places)
 
     def replaced(self, rows: Rows, text: str) -> Distinct:
         """With another text in some rows."""
@@ -71,13 +74,3 @@ class Distinct:
     def composed(self) -> Distinct:
         """The texts in their composed form (NFC)."""
         return self.mapped(composed) if may_not_be_composed(self.unusual).any() else self
-
-
-def compacted(places: Rows, texts: int) -> tuple[Rows, Rows]:
-    """Which of so many texts are used at these places, and each place among those."""
-    used = np.flatnonzero(np.bincount(places, minlength=texts))
-    if len(used) == texts:
-        return used, places
-    place_of = np.zeros(texts, np.intp)
-    place_of[used] = np.arange(len(used))
-    return used, place_of[places]
