@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import unicodedata
+from collections import Counter
 
 import pandas as pd
 import pytest
@@ -261,7 +262,12 @@ def test_the_join_of_columns_equals_the_scalar_rule(
     cells = [{"a": _LONG.get(a or "", a or ""), "b": _LONG.get(b or "", b or "")} for a, b in values]
     expected = [template.render_row(row) for row in cells]
     frame = pd.DataFrame(cells, columns=["a", "b"], dtype=object)
-    assert rows(template.render(frame.replace({"": None}))) == expected
+    rendered = template.render(frame.replace({"": None}))
+    assert rows(rendered) == expected
+    if rendered.made_of is not None:
+        pieces = zip(*(piece.column.to_pylist() for piece in rendered.made_of), strict=True)
+        together = [Counter("".join(row)) for row in pieces]
+        assert together == [Counter(row.text or "") for row in expected]
     with_logic = compile_template("{% if 1 %}{% endif %}" + source, ["a", "b"])
     assert rows(with_logic.render(frame)) == expected
 
@@ -315,6 +321,35 @@ def test_an_arrow_backed_column_with_missing_cells() -> None:
         Rendered("Ciao Ada"),
         Rendered(None, Reason.TEXT_FIELD_EMPTY, "Nome"),
     ]
+
+
+def test_the_pieces_of_joined_texts_are_told_and_of_a_row_apart_its_text() -> None:
+    cells = pd.DataFrame({"Nome": ["Ada", "", "Zoë"], "Data": ["5/12", "6/12", "{{ Data }}"]})
+    column = compile_template("Ciao {{ nome|d('lei') }}: {{ data }}!", ["Nome", "Data"]).render(cells)
+
+    assert column.text.tolist() == ["Ciao Ada: 5/12!", "Ciao lei: 6/12!", None]
+    assert column.made_of is not None
+    assert [piece.column.to_pylist() for piece in column.made_of] == [
+        ["Ciao : !", "Ciao : !", ""],
+        ["Ada", "lei", ""],
+        ["5/12", "6/12", ""],
+        ["", "", ""],
+    ]
+    assert {heading: cells.column.to_pylist() for heading, cells in column.cells.items()} == {
+        "Nome": ["Ada", "", "Zoë"],
+        "Data": ["5/12", "6/12", "{{ Data }}"],
+    }
+
+
+@pytest.mark.parametrize("cells", [["e\u0301", "a"], ["a\rb", "a"]])
+def test_the_pieces_of_texts_that_are_tidied_are_not_told(cells: list[str]) -> None:
+    column = compile_template("Ciao {{ nome }}!", ["Nome"]).render(pd.DataFrame({"Nome": cells}))
+
+    assert column.made_of is None
+    assert (
+        compile_template("{{ nome|d(' ') }} Ciao", ["Nome"]).render(pd.DataFrame({"Nome": [""]})).made_of
+        is None
+    )
 
 
 def test_no_rows() -> None:
