@@ -27,7 +27,7 @@ _FIRST_WIDE = np.uint8(0xC0)  # a byte of 0x80 to 0xBF is inside a character
 _SIGNS = tuple((np.uint8(first), np.uint8(size)) for first, size in ((0x00, 0x20), (0x5B, 6), (0x7B, 5)))
 _FIRST_BITS = np.array([0, 0x7F, 0x1F, 0x0F, 0x07], np.uint32)
 #: Where no character joins the one before it, whatever that is, unless its own class says so.
-_SAFE_RANGES = ((0x370, 0x900), (0x1E00, 0x3000), (0x1F000, 0x1FB00))
+_SAFE_RANGES = ((0x370, 0x900), (0x1E00, 0x3000), (0x3400, 0xA000), (0xFF00, 0xFFFE), (0x1F000, 0x1FB00))
 #: Up to here every character stays itself; here the accents begin that join the letter before them.
 _LATIN_END = 0x300
 
