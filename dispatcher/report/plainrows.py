@@ -38,13 +38,13 @@ class PlainRows:
         """Raises NotPlain for rows that have to be looked at one by one."""
         tags = Tags(data)
         rows = read_rows(tags)
-        ends = tags.starting(b"</row>")
-        require(len(ends) == len(rows.number))
-        require(tags.follow(ends, (b"</c>", b"<c r=", b"<row r=")).all())  # nothing else is behind the cells
-        after = np.searchsorted(rows.row, np.arange(len(rows.number)), side="right")
-        last = np.where(np.isin(np.arange(len(ends)), rows.row), np.append(rows.column, -1)[after - 1] + 1, 0)
+        require(len(rows.closing) == len(rows.number))
+        before = tags.any_of(rows.closing - 1, (b"</c>", b"<c r=", b"<row r="))
+        require(before.all())  # nothing else is behind the cells
+        cells = np.bincount(rows.row, minlength=len(rows.number))
+        last = np.where(cells > 0, np.append(rows.column, -1)[np.cumsum(cells) - 1] + 1, 0)
         filled = rows.column[rows.tags > _NO_CONTENT]
-        return cls(data, rows.number, ends, last, int(filled.max(initial=-1)) + 1)
+        return cls(data, rows.number, tags.at[rows.closing], last, int(filled.max(initial=-1)) + 1)
 
     def has(self, numbers: Sequence[int]) -> bool:
         """Whether all rows with these numbers, ascending, are here."""

@@ -7,7 +7,7 @@ text.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from functools import lru_cache
 from xml.sax.saxutils import escape
@@ -24,6 +24,7 @@ _SPECIAL = re.compile("[\x00-\x08\x0b-\x1f\ud800-\udfff\ufffe\uffff]|_(?=x[0-9A-
 _ROW = "\0"  # stands for the number of a row; no text of a cell holds it
 
 _WRITTEN_OTHERWISE = re.compile(f"{_SPECIAL.pattern}|[&<>]")
+_ORDINARY = re.compile(r"[0-9A-Za-z+.:-]*")  # written as it is, wherever it begins and ends
 
 
 def text_xml(text: str) -> str:
@@ -32,6 +33,12 @@ def text_xml(text: str) -> str:
     if _WRITTEN_OTHERWISE.search(text) is None:
         return text
     return escape(_SPECIAL.sub(lambda match: f"_x{ord(match[0]):04X}_", text))
+
+
+def _are_ordinary(values: Collection[object]) -> bool:
+    """Whether all are texts, such as message ids, that are written as they are."""
+    texts = [value for value in values if isinstance(value, str) and len(value) <= LONGEST_TEXT]
+    return len(texts) == len(values) and _ORDINARY.fullmatch("".join(texts)) is not None
 
 
 @lru_cache(maxsize=4096)
@@ -76,21 +83,27 @@ class CellWriter:
         return f'{self._open}{column}{row}"{self._inside(value)}'
 
     def rows(self, numbers: Sequence[int], columns: Iterable[tuple[str, Sequence[CellValue]]]) -> list[bytes]:
-        """The cells of many rows; ``columns`` are the letters and the values of each column."""
-        cells = [self._column(letters, values) for letters, values in columns]
+        """The cells of many rows; ``columns`` are the letters and the values of each column.
+
+        Numbers of one column that are equal are written alike.
+        """
+        cells = [found for letters, values in columns if (found := self._column(letters, values))]
         return [
             "".join(row).replace(_ROW, str(number)).encode()
-            for number, row in zip(numbers, zip(*cells, strict=True), strict=True)
+            for number, *row in zip(numbers, *cells, strict=True)
         ]
 
     def _column(self, letters: str, values: Sequence[CellValue]) -> list[str]:
-        """The cells of one column with a mark for the number of the row, those that are alike made once."""
+        """The cells of one column with a mark for the number of the row; nothing when all are empty."""
+        different = set(values) - {None, ""}
         start = f'{self._open}{letters}{_ROW}"'
-        cells = {
-            value: "" if value is None or value == "" else f"{start}{self._content(value)}"
-            for value in set(values)
+        if len(different) > len(values) // 2 and _are_ordinary(different):
+            before, after = f"{start}{self._text}".split("%s")
+            return [f"{before}{value}{after}" if value else "" for value in values]
+        cells: dict[CellValue, str] = {
+            value: f"{start}{self._content(value)}" for value in different if value is not None
         }
-        return [cells[value] for value in values]
+        return [cells.get(value, "") for value in values] if cells else []
 
     def _content(self, value: str | float | Decimal) -> str:
         if isinstance(value, str):

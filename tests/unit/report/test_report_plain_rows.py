@@ -8,9 +8,13 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dispatcher.report.plainrows import NotPlain, PlainRows
+from dispatcher.report.rows import CellValue, brief
 from dispatcher.report.sheetxml import SheetXml
+from dispatcher.report.xmlcells import CellWriter
 from tests.unit.report.conftest import Answer, Package, Write
 
 MAIN = "http://schemas.openxmlformats.org/spreadsheetml/2006/main"
@@ -93,3 +97,28 @@ def test_many_at_a_time_and_one_by_one(
 def test_rows_that_have_to_be_looked_at(data: bytes) -> None:
     with pytest.raises(NotPlain):
         PlainRows.of(data)
+
+
+TEXTS = st.sampled_from(
+    ["", "+393331234567", "6f1e", "6f1f", " lead", "a\nb", "_x0041_", "a & b", "\0", "é", "%s", "x" * 32_768]
+)
+KINDS = (TEXTS | st.text(max_size=5), st.integers(0, 3), st.decimals(0, 2, places=2).map(brief))
+
+
+@given(
+    st.integers(1, 12).flatmap(
+        lambda n: st.lists(
+            st.one_of(*(st.lists(st.none() | kind, min_size=n, max_size=n) for kind in KINDS)), max_size=4
+        )
+    ),
+    st.sampled_from(["", "x:"]),
+)
+def test_cells_by_the_column_and_one_by_one(columns: list[list[CellValue]], prefix: str) -> None:
+    numbers = list(range(7, 7 + len(columns[0]))) if columns else [7, 8]
+    writer = CellWriter(prefix)
+    named = list(zip("ABCD", columns, strict=False))
+    alone = [
+        "".join(writer.cell(letter, number, values[place]) for letter, values in named).encode()
+        for place, number in enumerate(numbers)
+    ]
+    assert writer.rows(numbers, named) == alone

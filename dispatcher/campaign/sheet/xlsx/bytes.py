@@ -90,14 +90,10 @@ class Tags:
             found &= starts_with(self.words(at + place), text[place : place + WORD])
         return found
 
-    def starting(self, text: bytes) -> Positions:
-        """Where the tags are that begin with the text, of eight bytes at most."""
-        return self.at[:-1][starts_with(self.words(self.at[:-1]), text)]
-
-    def follow(self, at: Positions, texts: Sequence[bytes]) -> Mask:
-        """Which of these tags come right after a tag that begins with one of the texts."""
-        before = self.words(self.at[np.searchsorted(self.at, at) - 1])
-        found: Mask = np.any([starts_with(before, text) for text in texts], axis=0)
+    def any_of(self, which: Positions, texts: Sequence[bytes]) -> Mask:
+        """Which of the tags with these indexes begin with one of the texts, of eight bytes at most."""
+        words = self.words(self.at[which])
+        found: Mask = np.any([starts_with(words, text) for text in texts], axis=0)
         return found
 
     def texts(self, starts: Positions, ends: Positions) -> pa.Array:

@@ -52,6 +52,7 @@ class Rows:
     row, column     of each cell: index of its row, and position (0 is column A)
     inside, end     where what follows a cell's reference begins, and where what follows the cell begins
     tag, tags       index of a cell's tag among all, and how many there are before what follows the cell
+    closing         index of the tag that ends a row, of those that have one
     """
 
     number: Positions
@@ -62,6 +63,7 @@ class Rows:
     end: Positions
     tag: Positions
     tags: Positions
+    closing: Positions
 
 
 def read_rows(tags: Tags) -> Rows:
@@ -81,21 +83,29 @@ def read_rows(tags: Tags) -> Rows:
     require((cut(tags.words(referred + letters), digits[row] + 1) == names[row]).all())
     require((np.diff(column)[np.diff(row) == 0] > 0).all())
     inside = referred + letters + digits[row] + 1
-    return Rows(number, hidden, row, column, inside, tags.at[tag + size], tag, size)
+    return Rows(number, hidden, row, column, inside, tags.at[tag + size], tag, size, starts[what == _Tag.END])
 
 
 def _beginnings(tags: Tags) -> tuple[Small, Positions, Positions]:
     """Of each tag that begins something: what, its index, and how many tags there are up to the next."""
     words = tags.words(tags.at)[:-1]
-    require(not (starts_with(words, b"<!") | starts_with(words, b"<?")).any())
+    second, third = (words.view(np.uint8)[place::WORD] for place in (1, 2))  # of every eight bytes
+    require(not ((second == ord("!")) | (second == ord("?"))).any())
+    cells = np.flatnonzero(second == ord("c"))
+    cells = cells[np.isin(third[cells], _AFTER_NAME)]
+    rows = np.flatnonzero(second == ord("r"))
+    rows = rows[starts_with(words[rows], b"<row")]
+    ends = np.flatnonzero((second == ord("/")) & (third == ord("r")))
+    ends = ends[starts_with(words[ends], b"</row")]
     what = np.full(len(words), -1, np.int8)
-    what[starts_with(words, b'<row r="')] = _Tag.ROW
-    what[starts_with(words, b'<c r="')] = _Tag.CELL
-    what[starts_with(words, b"</row>")] = _Tag.END
-    # a row or a cell that begins in another way must not pass for what is in the one before it
-    looks_so = starts_with(words, b"<row") | starts_with(words, b"</row")
-    looks_so |= starts_with(words, b"<c") & np.isin(byte_of(words, 2), _AFTER_NAME)
-    require((looks_so == (what >= 0)).all())
+    for kind, found, form in (
+        (_Tag.CELL, cells, b'<c r="'),
+        (_Tag.ROW, rows, b'<row r="'),
+        (_Tag.END, ends, b"</row>"),
+    ):
+        # one that begins in another way must not pass for what is in the one before it
+        require(starts_with(words[found], form).all())
+        what[found] = kind
     starts = np.flatnonzero(what >= 0)
     require(len(starts) and starts[0] == 0)
     sizes, what = np.diff(np.append(starts, len(words))), what[starts]
