@@ -12,7 +12,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 Flags = npt.NDArray[np.bool_]
 Codes = npt.NDArray[np.intp]
@@ -30,11 +29,10 @@ class Coded:
 
     @classmethod
     def of(cls, values: Collection[Any]) -> Coded:
-        """From one value a row; what is missing (None, NaN, NA) is None."""
-        column = np.empty(len(values), dtype=object)
-        column[:] = list(values)
-        codes, names = pd.factorize(column)
-        return cls(np.where(codes < 0, len(names), codes), (*names.tolist(), None))
+        """From one value a row."""
+        places: dict[Any, int] = {}
+        codes = (places.setdefault(value, len(places)) for value in values)
+        return cls(np.fromiter(codes, np.intp, len(values)), tuple(places))
 
     @classmethod
     def same(cls, value: Any, rows: int) -> Coded:

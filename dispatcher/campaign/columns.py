@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 
-import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.headings import (
     Role,
@@ -79,7 +79,7 @@ class Columns:
 
 def choose_columns(
     headings: Sequence[str],
-    sample: pd.DataFrame,
+    sample: pa.RecordBatch,
     options: ColumnOptions,
     *,
     default_region: str,
@@ -96,7 +96,7 @@ def choose_columns(
         raise UsageError(
             "columns_message_and_template", file=file, flag=FLAGS[Role.MESSAGE], found=options.message
         )
-    choice = _Choice(headings, sample.head(_SAMPLE_ROWS), default_region, file, sheet)
+    choice = _Choice(headings, sample.slice(0, _SAMPLE_ROWS), default_region, file, sheet)
     choice.take_option(Role.PHONE, options.phone)
     choice.take_option(Role.MESSAGE, options.message)
     choice.take_option(Role.SENDER, options.sender)
@@ -118,7 +118,7 @@ class _Choice:
     """The columns taken so far; each column serves one role."""
 
     def __init__(
-        self, headings: Sequence[str], sample: pd.DataFrame, region: str, file: str, sheet: str | None
+        self, headings: Sequence[str], sample: pa.RecordBatch, region: str, file: str, sheet: str | None
     ) -> None:
         self._headings = headings
         self._sample = sample
@@ -207,7 +207,7 @@ class _Choice:
         ]
 
     def _cells(self, place: int) -> list[str]:
-        return [cell for cell in self._sample.iloc[:, place] if isinstance(cell, str) and cell.strip()]
+        return [cell for cell in self._sample.column(place).to_pylist() if cell and cell.strip()]
 
     def _is_filled(self, cells: list[str]) -> bool:
         return bool(cells) and len(cells) >= _SHARE_FILLED * len(self._sample)

@@ -5,10 +5,10 @@ from __future__ import annotations
 import secrets
 from collections.abc import Sequence
 from dataclasses import dataclass
+from typing import TYPE_CHECKING
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 
 from dispatcher.campaign.characters import flags
@@ -21,6 +21,9 @@ from dispatcher.campaign.seen import Seen
 from dispatcher.campaign.timing.due import DueColumn
 from dispatcher.campaign.timing.schedule import Schedule
 from dispatcher.campaign.verdict import Verdict
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Rows = npt.NDArray[np.intp]
 

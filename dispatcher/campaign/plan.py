@@ -13,7 +13,6 @@ from collections.abc import Iterator
 from datetime import datetime
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 
 from dispatcher.campaign.ahead import made_ahead
@@ -78,7 +77,7 @@ class Planner:
             self.template = compile_template(options.message, sheet.headings, decimal_mark=mark)
         self.columns: Columns = choose_columns(
             sheet.headings,
-            first.cells.head(_SAMPLE_ROWS),
+            first.table.slice(0, _SAMPLE_ROWS),
             options.columns,
             default_region=options.default_region,
             has_template=self.template is not None,
@@ -98,7 +97,7 @@ class Planner:
         """The plan in row order."""
         for readings in made_ahead(self._source, self._reader.read):
             planned = self._plan(readings)
-            self.summary.add(planned, readings.chunk.cells)
+            self.summary.add(planned, readings.chunk.table)
             yield planned
 
     def bill(self) -> Bill:
@@ -111,7 +110,7 @@ class Planner:
 
     def _plan(self, readings: RowReadings) -> PlanChunk:
         chunk, phones, text = readings.chunk, readings.phones, readings.text
-        cells, measured = chunk.cells, readings.measured
+        cells, measured = chunk.table, readings.measured
         verdict = Verdict(chunk)
         # before anything else: in the next report this is all that says that the row was sent
         sent_before = self._sent_before(chunk, phones.recipient)
@@ -185,8 +184,7 @@ class Planner:
         schedule, chunk = self.schedule, readings.chunk
         if schedule is None:
             return None
-        texts = {heading: chunk.cells[heading].to_numpy(dtype=object) for heading in schedule.headings}
-        cells = pd.DataFrame(texts, dtype=object)
+        cells = chunk.cells[list(dict.fromkeys(schedule.headings))].astype(object)
         due = schedule.read(verdict, chunk, cells, readings.phones.country.objects())
         return Timed(schedule, due, cells)
 

@@ -9,7 +9,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 
-import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.headings import heading_key
 from dispatcher.campaign.phones import read_phone
@@ -28,18 +28,18 @@ _CALLING_CODE = re.compile(r"(?:\+|00)?([1-9][0-9]{0,2})")
 
 
 def refuse_prefixes_apart(
-    headings: Sequence[str], sample: pd.DataFrame, phone: str, *, region: str, file: str, sheet: str | None
+    headings: Sequence[str], sample: pa.RecordBatch, phone: str, *, region: str, file: str, sheet: str | None
 ) -> None:
     """Refuse a file in which a number of the column ``phone`` reads as another country's than its prefix says.
 
     Only a number that has no country of its own and is a mobile of ``region`` can be misread; the others are
     told row by row.  Raises FileError ``columns_prefix_apart``.
     """
-    numbers = sample.iloc[:, list(headings).index(phone)]
+    numbers = sample.column(list(headings).index(phone)).to_pylist()
     for place, heading in enumerate(headings):
         if heading == phone or heading_key(heading) not in _HEADINGS:
             continue
-        for said in _contradictions(sample.iloc[:, place], numbers, region):
+        for said in _contradictions(sample.column(place).to_pylist(), numbers, region):
             raise FileError(
                 "columns_prefix_apart", file=file, sheet=sheet, found=said, heading=heading, phone=phone
             )

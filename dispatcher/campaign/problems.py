@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.reasons import PlanStatus, Reason
 from dispatcher.campaign.segments import MAX_PARTS, Encoding, measure
@@ -37,11 +37,12 @@ class Problem:
     found: str
 
 
-def problems(chunk: PlanChunk, cells: pd.DataFrame, most: int) -> Iterator[Problem]:
+def problems(chunk: PlanChunk, cells: pa.RecordBatch, most: int) -> Iterator[Problem]:
     """The first ``most`` invalid rows of a chunk; ``cells`` are its rows as they stand in the file."""
+    headings = set(cells.schema.names)
     for i in np.flatnonzero(chunk.status.equals(PlanStatus.INVALID))[:most].tolist():
         column: str | None = chunk.detail[i]
-        cell = str(cells[column].iloc[i]) if column in cells.columns else ""
+        cell = cells[column][i].as_py() if column in headings else ""
         found = _found(chunk.reason[i], cell, chunk.sender[i], chunk.text[i].as_py())
         yield Problem(int(chunk.rows[i]), column, chunk.reason[i], found)
 

@@ -8,7 +8,6 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -51,11 +50,11 @@ class RowReader:
 
     def read(self, chunk: SheetChunk) -> RowReadings:
         """All rows of the chunk, also those that other rules leave out."""
-        phones = read_phones(chunk.cells[self.columns.phone.heading], self.options.default_region)
-        texts = self._texts(chunk.cells)
+        phones = read_phones(chunk.table[self.columns.phone.heading], self.options.default_region)
+        texts = self._texts(chunk.table)
         text = _substituted(texts) if self.options.gsm7 else texts.texts
         sender = self.columns.sender
-        sender_cells = chunk.cells[sender.heading] if sender else None
+        sender_cells = chunk.table[sender.heading] if sender else None
         senders, sender_reasons = read_senders(sender_cells, self.options.sender, phones.country)
         filled = pc.fill_null(text, "")
         made_of = None if self.options.gsm7 else texts.made_of
@@ -70,11 +69,12 @@ class RowReader:
             return self.template.fields
         return [self.columns.message.heading] if self.columns.message else []
 
-    def _texts(self, cells: pd.DataFrame) -> TextColumn:
+    def _texts(self, cells: pa.RecordBatch) -> TextColumn:
         if self.template is not None:
             return self.template.render(cells)
         assert self.columns.message is not None  # choose_columns saw to it
-        return literal(cells[self.columns.message.heading], self.headings)
+        heading = self.columns.message.heading
+        return literal(cells[heading], heading, self.headings)
 
 
 def _substituted(texts: TextColumn) -> pa.Array:

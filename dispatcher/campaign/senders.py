@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 
-import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.reasons import Reason
@@ -34,13 +34,13 @@ def sender_problem(sender: str | None, country: str) -> Reason | None:
     return Reason.SENDER_NUMERIC if name.replace(" ", "").isdigit() else None
 
 
-def read_senders(column: pd.Series | None, default: str | None, countries: Coded) -> tuple[Coded, Coded]:
+def read_senders(column: pa.Array | None, default: str | None, countries: Coded) -> tuple[Coded, Coded]:
     """Senders (str or None, trimmed) and reasons (Reason or None), one for each country.
 
     A blank cell, or no column, takes ``default``.  A row without a country is judged as any but Spain.
     """
     fallback = _name(default)
-    cells = Coded.same(None, len(countries)) if column is None else Coded.of(column.to_numpy(dtype=object))
+    cells = Coded.same(None, len(countries)) if column is None else Coded.of(column.to_pylist())
     senders = cells.mapped(lambda cell: _name(cell) or fallback)
     pairs = senders.paired(countries)
     return senders, pairs.mapped(lambda pair: sender_problem(pair[0], pair[1] or ""))

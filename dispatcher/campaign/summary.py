@@ -9,7 +9,6 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -82,7 +81,7 @@ class PlanSummary:
     first: FirstMessage | None = None
     column_examples: dict[str, str] = field(default_factory=dict)
 
-    def add(self, chunk: PlanChunk, cells: pd.DataFrame) -> None:
+    def add(self, chunk: PlanChunk, cells: pa.RecordBatch) -> None:
         """Count the chunk in; ``cells`` are the user's own, for what was found and one example a column."""
         ready = chunk.status.equals(PlanStatus.READY)
         self.rows += len(chunk.rows)
@@ -137,10 +136,9 @@ class PlanSummary:
                     after = chunk.recipient[i] or ""
                     examples.append(RepairExample(int(chunk.rows[i]), chunk.phone[i].as_py(), after))
 
-    def _add_examples(self, cells: pd.DataFrame) -> None:
-        for heading in cells.columns:
+    def _add_examples(self, cells: pa.RecordBatch) -> None:
+        for heading, column in zip(cells.schema.names, cells.columns, strict=True):
             if heading not in self.column_examples:
-                column: Any = cells[heading]
-                filled = column[column != ""]
-                if len(filled):
-                    self.column_examples[str(heading)] = str(filled.iloc[0])
+                first = pc.index(pc.not_equal(column, ""), True).as_py()
+                if first >= 0:
+                    self.column_examples[heading] = column[first].as_py()

@@ -65,8 +65,10 @@ def check(
     from dispatcher.cli.times_view import forecasts, show_times, times_values
     from dispatcher.intake.credit import merged
     from dispatcher.intake.planning import history_of, learnt_book
+    from dispatcher.lazily import arrow_without_pandas
     from dispatcher.settings import choose_target
 
+    arrow_without_pandas()
     configuration, output = configure(
         as_json,
         gateway=gateway,

@@ -68,8 +68,10 @@ def run(
     from dispatcher.cli.launching import Ways, check_waiting, chosen_canary, launch_file
     from dispatcher.cli.session import configure
     from dispatcher.intake.requests import LaunchRequest
+    from dispatcher.lazily import arrow_without_pandas
     from dispatcher.sending.preflight import PreflightChoice
 
+    arrow_without_pandas()
     check_waiting(wait_delivery, canary, canary_wait, elsewhere=_elsewhere(detach, dry_run, remind_before))
     configuration, output = configure(
         as_json,

@@ -33,7 +33,7 @@ def read_numbers(file: Path, sheet_name: str | None, phone_column: str | None, r
         if heading is None:
             columns = choose_columns(
                 sheet.headings,
-                chunk.cells.head(1_000),
+                chunk.table.slice(0, 1_000),
                 ColumnOptions(phone=phone_column),
                 default_region=region,
                 has_template=True,  # there is no text to look for
@@ -41,10 +41,10 @@ def read_numbers(file: Path, sheet_name: str | None, phone_column: str | None, r
                 sheet=sheet.name,
             )
             heading = columns.phone.heading
-        cells = chunk.cells[heading]
+        cells = chunk.table[heading]
         phones = read_phones(cells, region)
         recipients.update(number for number in phones.recipient if number is not None)
         for i, reason in enumerate(phones.reason):
             if phones.recipient[i] is None and reason not in _WITHOUT_NUMBER:
-                unreadable.append((int(chunk.rows[i]), str(cells.iloc[i]), str(reason)))
+                unreadable.append((int(chunk.rows[i]), cells[i].as_py(), str(reason)))
     return Numbers(recipients, unreadable)

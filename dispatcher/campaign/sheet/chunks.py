@@ -8,7 +8,6 @@ from typing import Any
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 
@@ -68,7 +67,7 @@ class ChunkBuilder:
             first, last = int(numbers[0]), int(numbers[-1])
             yield SheetChunk(
                 rows=numbers,
-                cells=self._frame(columns, picked, len(batch.numbers)),
+                table=self._table(columns, picked, len(batch.numbers)),
                 hidden=hidden[picked],
                 problems={row: why for row, why in batch.problems.items() if first <= row <= last},
                 valueless=self._valueless(batch, first, last),
@@ -76,12 +75,10 @@ class ChunkBuilder:
                 dated=self._dated(batch, picked),
             )
 
-    def _frame(self, columns: Sequence[pa.Array], picked: npt.NDArray[np.intp], total: int) -> pd.DataFrame:
+    def _table(self, columns: Sequence[pa.Array], picked: npt.NDArray[np.intp], total: int) -> pa.RecordBatch:
         if len(picked) != total:
             columns = [column.take(pa.array(picked)) for column in columns]
-        table = pa.table(list(columns), names=list(self.headings.names))
-        frame: pd.DataFrame = table.to_pandas(types_mapper=pd.ArrowDtype)
-        return frame
+        return pa.RecordBatch.from_arrays(list(columns), names=list(self.headings.names))
 
     def _report(self, batch: Batch, picked: npt.NDArray[np.intp]) -> ReportCells | None:
         ours = self.headings.ours

@@ -5,14 +5,18 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from enum import IntEnum, StrEnum
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
+import pyarrow as pa
 
 from dispatcher.campaign.reasons import Reason
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 
 class SheetKind(StrEnum):
@@ -47,7 +51,7 @@ class SheetChunk:
     """Consecutive non-blank rows.
 
     rows      int64, the row numbers a spreadsheet program shows
-    cells     one Arrow string column per heading, no nulls: "" is an empty cell
+    table     one Arrow string column per heading, no nulls: "" is an empty cell
     hidden    int8, see :class:`Hidden`
     problems  row number -> why its cells could not be attributed; such a row is in ``rows``, its cells are ""
     valueless (row number, heading) of every formula that has no stored value
@@ -56,12 +60,20 @@ class SheetChunk:
     """
 
     rows: npt.NDArray[np.int64]
-    cells: pd.DataFrame
+    table: pa.RecordBatch
     hidden: npt.NDArray[np.int8]
     problems: Mapping[int, Reason]
     valueless: frozenset[tuple[int, str]]
     report: ReportCells | None = None
     dated: Mapping[str, npt.NDArray[np.bool_]] = field(default_factory=dict)
+
+    @cached_property
+    def cells(self) -> pd.DataFrame:
+        """The table as pandas has it, still Arrow's strings; whoever does not ask does not wait for pandas."""
+        import pandas as pd
+
+        frame: pd.DataFrame = self.table.to_pandas(types_mapper=pd.ArrowDtype)
+        return frame
 
 
 class ChunkSource(Protocol):

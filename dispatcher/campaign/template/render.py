@@ -7,7 +7,6 @@ from dataclasses import dataclass, field, replace
 from typing import Any
 
 import numpy as np
-import pandas as pd
 import pyarrow as pa
 import pyarrow.compute as pc
 from jinja2 import Template as JinjaTemplate
@@ -115,7 +114,7 @@ class Template:
             self._joining = Joining(program.pieces, places)
         self._compiled = compiled
 
-    def render(self, cells: pd.DataFrame) -> TextColumn:
+    def render(self, cells: pa.RecordBatch) -> TextColumn:
         """The texts of all rows of ``cells``; equal to :meth:`render_row` of each."""
         used = {h: Distinct.of(cells_of(cells[h])).mapped(clean_column) for h in self.fields}
         values = list(used.values())
@@ -206,12 +205,11 @@ _ROW_FAILURES = (
 )
 
 
-def literal(column: pd.Series[Any], headings: Sequence[str] = ()) -> TextColumn:
+def literal(column: pa.Array | Sequence[str | None], name: str, headings: Sequence[str] = ()) -> TextColumn:
     """A message column: each cell is the text itself, never a template.  ``detail`` is the column's name.
 
     ``headings`` are the sheet's columns: ``[Nome]`` was meant as a field when one is called Nome.
     """
-    name = str(column.name)
     cells = cells_of(column)
     texts = tidy_column(cells, needs_tidying(cells))
     missing = np.diff(text_bytes(texts)[1]) == 0

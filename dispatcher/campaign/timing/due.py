@@ -4,12 +4,11 @@ from __future__ import annotations
 
 import datetime as dt
 from dataclasses import dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from dispatcher.campaign.locale import Locale
 from dispatcher.campaign.reasons import Reason
@@ -17,6 +16,9 @@ from dispatcher.campaign.timing.clocks import after, before, to_utc, zone_of
 from dispatcher.campaign.timing.moments import Moment, read_moment, read_time
 from dispatcher.campaign.timing.options import TimingOptions
 from dispatcher.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Objects = npt.NDArray[Any]
 

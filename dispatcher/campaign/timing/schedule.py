@@ -6,12 +6,11 @@ import datetime as dt
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
 from zoneinfo import ZoneInfo
 
 import numpy as np
 import numpy.typing as npt
-import pandas as pd
 
 from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.locale import Locale
@@ -26,6 +25,9 @@ from dispatcher.campaign.timing.reminding import ReminderKeys, digest
 from dispatcher.campaign.timing.windows import Windows
 from dispatcher.campaign.verdict import Verdict
 from dispatcher.errors import UsageError
+
+if TYPE_CHECKING:
+    import pandas as pd
 
 Objects = npt.NDArray[Any]
 FITS = dt.timedelta(minutes=1)

@@ -2,7 +2,7 @@ from __future__ import annotations
 
 from typing import Any
 
-import pandas as pd
+import pyarrow as pa
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -31,11 +31,10 @@ def choose(
     has_template: bool = True,
 ) -> Columns:
     pairs = list(columns.items()) if isinstance(columns, dict) else columns
-    sample = pd.DataFrame(dict(enumerate(cells for _, cells in pairs)), dtype="str")
-    sample.columns = pd.Index([heading for heading, _ in pairs])
+    headings = [heading for heading, _ in pairs]
     return choose_columns(
-        [heading for heading, _ in pairs],
-        sample,
+        headings,
+        pa.RecordBatch.from_arrays([pa.array(cells, pa.string()) for _, cells in pairs], names=headings),
         options or ColumnOptions(),
         default_region="IT",
         has_template=has_template,

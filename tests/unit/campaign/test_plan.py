@@ -72,7 +72,7 @@ class Chunks:
             columns = [pa.array([line.cells()[h] for line in lines], pa.string()) for h in HEADINGS]
             yield SheetChunk(
                 rows=np.array(numbers, dtype=np.int64),
-                cells=pa.table(columns, names=list(HEADINGS)).to_pandas(types_mapper=pd.ArrowDtype),
+                table=pa.RecordBatch.from_arrays(columns, names=list(HEADINGS)),
                 hidden=np.array([line.hidden for line in lines], dtype=np.int8),
                 problems={n: line.problem for n, line in zip(numbers, lines, strict=True) if line.problem},
                 valueless=frozenset(
@@ -155,7 +155,7 @@ def scalar_text(options: PlanOptions, line: Line) -> tuple[str | None, Reason | 
         rendered = template(options.message).render_row(line.cells())
         text, reason = rendered.text, rendered.reason
     else:
-        column = literal(pd.Series([line.cells()["Text"]], name="Text"))
+        column = literal(pa.array([line.cells()["Text"]]), "Text")
         text, reason = column.text[0], column.reason[0]
     return (to_gsm7(text) if options.gsm7 and text else text), reason
 

@@ -11,7 +11,6 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from pathlib import Path
 
-import pandas as pd
 import phonenumbers
 import pytest
 
@@ -173,7 +172,7 @@ class Rule:
 
     def text(self, cells: dict[str, str]) -> tuple[str | None, Reason | None]:
         if self.template is None:
-            column = literal(pd.Series([cells["Text"]], name="Text", dtype=object), HEADINGS)
+            column = literal([cells["Text"]], "Text", HEADINGS)
             sent, reason = column.text[0], column.reason[0]
         else:
             rendered = self.template.render_row(cells)

@@ -277,18 +277,16 @@ def test_the_join_of_columns_equals_the_scalar_rule(
     [("Ciao [Nome]", False), ("Ciao {nome}", False), ("Ciao <NO ME>", False), ("Ciao [Anna]", True), ("Ciao $", True)],
 )  # fmt: skip
 def test_a_column_in_other_brackets_was_meant_as_a_field(text: str, sent: bool) -> None:
-    column = pd.Series([text, "ok"], name="Testo", dtype=object)
     expected = Rendered(text) if sent else Rendered(None, Reason.TEXT_LEFTOVER, "Testo")
 
-    assert rows(literal(column, ["Nome", "Testo"])) == [expected, Rendered("ok")]
+    assert rows(literal([text, "ok"], "Testo", ["Nome", "Testo"])) == [expected, Rendered("ok")]
 
 
 @settings(deadline=None)
 @given(st.lists(_VALUES, max_size=8))
 def test_a_message_column_is_literal(values: list[str | None]) -> None:
-    column = pd.Series(values, name="Testo", dtype=object)
-    for value, row in zip(values, rows(literal(column)), strict=True):
-        single = rows(literal(pd.Series([value], name="Testo", dtype=object)))[0]
+    for value, row in zip(values, rows(literal(values, "Testo")), strict=True):
+        single = rows(literal([value], "Testo"))[0]
         assert row == single
         if row.text is not None:
             assert row.text == unicodedata.normalize("NFC", row.text).strip()
@@ -312,7 +310,7 @@ def test_a_message_column_is_literal(values: list[str | None]) -> None:
     ],
 )
 def test_literal_texts(value: str | None, expected: Rendered) -> None:
-    assert rows(literal(pd.Series([value, "ok"], name="Testo", dtype=object))) == [expected, Rendered("ok")]
+    assert rows(literal([value, "ok"], "Testo")) == [expected, Rendered("ok")]
 
 
 def test_an_arrow_backed_column_with_missing_cells() -> None:
@@ -355,4 +353,4 @@ def test_the_pieces_of_texts_that_are_tidied_are_not_told(cells: list[str]) -> N
 def test_no_rows() -> None:
     cells = pd.DataFrame({"Nome": pd.Series([], dtype="str")})
     assert rows(compile_template("Ciao {{ nome }}", ["Nome"]).render(cells)) == []
-    assert rows(literal(cells["Nome"])) == []
+    assert rows(literal(cells["Nome"], "Nome")) == []
