@@ -40,18 +40,39 @@ Integers = NDArray[np.int64]
 
 
 @dataclass(frozen=True)
+class Digits:
+    """The digits of some cells: ``count`` of each, in ``row`` (0 to 9, of many cells) from ``begin`` on."""
+
+    row: NDArray[np.uint8]
+    begin: Integers
+    count: Integers
+
+    def __getitem__(self, chosen: Flags | Integers) -> Digits:
+        return Digits(self.row, self.begin[chosen], self.count[chosen])
+
+    def at(self, position: int) -> NDArray[np.uint8]:
+        """Each cell's digit at a position, END behind its last one."""
+        digit = self.row[self.begin + position]
+        if position >= self.count.min(initial=position):
+            digit[self.count <= position] = END
+        return digit
+
+    def without(self, length: int) -> Digits:
+        """Without the first ``length`` digits."""
+        return Digits(self.row, self.begin + length, self.count - length)
+
+
+@dataclass(frozen=True)
 class PlainCells:
     """A chunk of cells; every array has one entry a cell, and means nothing where ``plain`` is false.
 
-    ``digits[position, cell]``: 0 to 9, after the last digit END; ``00`` in front is already gone.
-    ``value`` is all of them as one integer.
+    ``digits``: ``00`` in front is already gone.  ``value`` is all of them as one integer.
     ``slash``: how many digits stand before the slash inside the number; 0 for no slash.
     """
 
     plain: Flags
-    digits: NDArray[np.uint8]
+    digits: Digits
     value: Integers
-    count: Integers
     plus: Flags
     double_zero: Flags
     separators: Flags
@@ -78,6 +99,17 @@ class _Signs:
         """The byte so far behind each; past the end of its cell it is another cell's, past all of them a digit."""
         text = np.concatenate([self.text, np.full(distance, _ZERO)])
         return text[self.place + distance]
+
+    def some(self, chosen: Flags) -> _Signs:
+        """The ``chosen`` signs alone."""
+        return _Signs(
+            self.cells,
+            self.cell[chosen],
+            self.byte[chosen],
+            self.before[chosen],
+            self.place[chosen],
+            self.text,
+        )
 
     def cells_with(self, chosen: Flags) -> Flags:
         """The cells that have one of the ``chosen`` signs."""
@@ -117,9 +149,8 @@ def read_plain_cells(cells: pa.LargeStringArray) -> PlainCells:
     pluses = signs.are("+")
     return PlainCells(
         plain=~odd,
-        digits=_matrix(all_digits, begin + 2 * double_zero, np.where(odd, 0, count)),
+        digits=Digits(all_digits - _ZERO, begin + 2 * double_zero, count),
         value=_values(all_digits, first, ~odd),
-        count=count,
         plus=signs.cells_with(pluses) | double_zero,
         double_zero=double_zero,
         separators=signs.cells_with(~pluses),
@@ -146,16 +177,6 @@ def _signs(
     return _Signs(cells, cell, text[place], seen[place] - first[cell], place, text)
 
 
-def _matrix(all_digits: NDArray[np.uint8], begin: Integers, count: Integers) -> NDArray[np.uint8]:
-    """The digits of each cell below each other."""
-    digits = np.full((MOST_DIGITS, len(begin)), END, dtype=np.uint8)
-    for position in range(int(count.max(initial=0))):
-        row = all_digits[begin + position] - _ZERO
-        row[count <= position] = END
-        digits[position] = row
-    return digits
-
-
 def _values(all_digits: NDArray[np.uint8], first: Integers, plain: Flags) -> Integers:
     """The digits of each plain cell as an integer; leading zeros do not count."""
     valid = pa.py_buffer(np.packbits(plain, bitorder="little"))
@@ -168,16 +189,18 @@ def _values(all_digits: NDArray[np.uint8], first: Integers, plain: Flags) -> Int
 def _odd(signs: _Signs, written: Integers) -> Flags:
     """Cells with signs that are not plain, or that could make them a date, a decimal, a negative number, a ``(0)``
     or two numbers.  ``written``: how many digits a cell has."""
+    odd = signs.cells_with_two(signs.are("+"))
+    leading = signs.are("+") & (signs.before == 0)
+    signs = signs.some(~(leading | signs.are(" ")))  # most signs are these two, which may stand there
     pluses, points, dashes, brackets = map(signs.are, "+.-(")
-    odd = ~_PLAIN_SIGNS[signs.byte]
-    odd |= pluses & (signs.before > 0)
-    odd |= dashes & (signs.before == 0)
-    odd |= brackets & ((signs.before > _BEFORE_BRACKET) | _open_trunk(signs))
+    wrong = ~_PLAIN_SIGNS[signs.byte] | pluses
+    wrong |= dashes & (signs.before == 0)
+    wrong |= brackets & ((signs.before > _BEFORE_BRACKET) | _open_trunk(signs))
 
     late = points & (signs.before >= _BEFORE_POINT)
     decimal = signs.cells_with(late) & ~signs.cells_with(points & ~late)  # no decimal has an earlier point
     dated = signs.cells_with(points | dashes | signs.are("/")) & (written <= _DATE_DIGITS)
-    return signs.cells_with(odd) | signs.cells_with_two(pluses) | decimal | dated
+    return odd | signs.cells_with(wrong) | decimal | dated
 
 
 def _open_trunk(signs: _Signs) -> Flags:

@@ -18,7 +18,7 @@ from dispatcher.campaign.coded import Coded
 from dispatcher.campaign.phones.automaton import END, LONGEST, START, SYMBOLS, Automaton
 from dispatcher.campaign.phones.metadata import Kind, Region, country_of, region_named
 from dispatcher.campaign.phones.numbering import judge
-from dispatcher.campaign.phones.plain_cells import PlainCells, read_plain_cells
+from dispatcher.campaign.phones.plain_cells import Digits, PlainCells, read_plain_cells
 from dispatcher.campaign.reasons import Reason, Repair
 
 Rows = NDArray[np.int64]
@@ -43,28 +43,30 @@ class Answers:
 
 @dataclass(frozen=True)
 class _Numbers:
-    """Some of a chunk's cells: which, their digits, the same as an integer, and how many there are."""
+    """Some of a chunk's cells: which, their digits, and the same as an integer."""
 
     rows: Rows
-    digits: NDArray[np.uint8]
+    digits: Digits
     value: Rows
-    count: Rows
 
     def __getitem__(self, chosen: Flags) -> _Numbers:
-        return _Numbers(self.rows[chosen], self.digits[:, chosen], self.value[chosen], self.count[chosen])
+        return _Numbers(self.rows[chosen], self.digits[chosen], self.value[chosen])
+
+    @property
+    def count(self) -> Rows:
+        """How many digits there are."""
+        return self.digits.count
 
     def start_with(self, prefix: str) -> Flags:
         begins = np.full(len(self.rows), bool(prefix))
         for position, digit in enumerate(prefix):
-            begins &= self.digits[position] == int(digit)
+            begins &= self.digits.at(position) == int(digit)
         return begins
 
     def without(self, length: int) -> _Numbers:
         """Without the first ``length`` digits."""
-        digits = np.full_like(self.digits, END)
-        digits[: len(digits) - length] = self.digits[length:]
-        count = self.count - length
-        return _Numbers(self.rows, digits, self.value % 10**count, count)
+        digits = self.digits.without(length)
+        return _Numbers(self.rows, digits, self.value % 10**digits.count)
 
     def after(self, code: str) -> Rows:
         """As integers, with the calling code before them."""
@@ -168,7 +170,7 @@ class Recogniser:
         state = np.full(len(numbers.rows), start, dtype=np.int64)
         for position in range(int(numbers.count.max(initial=0))):
             state *= SYMBOLS
-            state += numbers.digits[position]
+            state += numbers.digits.at(position)
             state = following[state].astype(np.int64)
         label = self._automaton.label[state]
         before = 0 if start == START or self._home is None else len(self._home.code)
@@ -195,8 +197,8 @@ class Recogniser:
         rows = np.flatnonzero(plain.plain & (plain.slash > 0))
         if not len(rows):
             return two
-        cut = plain.digits[: int(plain.slash[rows].max()), rows].astype(np.int64)
-        cut[np.arange(len(cut))[:, None] >= plain.slash[rows]] = END
+        before = Digits(plain.digits.row, plain.digits.begin[rows], plain.slash[rows])
+        cut = np.stack([before.at(place).astype(np.int64) for place in range(int(before.count.max()))])
         key = plain.plus[rows].astype(np.int64)
         for digit in cut:
             key = key * SYMBOLS + digit
@@ -221,7 +223,7 @@ class Recogniser:
 
 def _numbers(plain: PlainCells, chosen: Flags) -> _Numbers:
     rows = np.flatnonzero(chosen)
-    return _Numbers(rows, plain.digits[:, rows], plain.value[rows], plain.count[rows])
+    return _Numbers(rows, plain.digits[rows], plain.value[rows])
 
 
 def _written_repairs(plain: PlainCells) -> NDArray[np.uint16]:
