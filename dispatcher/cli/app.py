@@ -15,11 +15,12 @@ from pathlib import Path
 import typer
 
 from dispatcher import __version__
-from dispatcher.cli.output import Output, silence
+from dispatcher.cli.output import Lost, Output, silence
 from dispatcher.errors import DispatcherError, Interrupted, UsageError, frames_of
 from dispatcher.wording import Wording
 
 EXIT_BUG = 70
+EXIT_LOST = 1  # what was asked for is not there
 
 # newer typer carries its own copy of click: the parser's errors are found through what typer itself exports
 _WRONG_USAGE: type[Exception] = next(
@@ -91,7 +92,8 @@ def run(arguments: Sequence[str] | None = None) -> int:
     args = list(sys.argv[1:] if arguments is None else arguments)
     output = Output(as_json="--json" in args, wording=Wording(language_of(args)))
     try:
-        return _run(args, output)
+        code = _run(args, output)
+        return EXIT_LOST if code == 0 and isinstance(sys.stdout, Lost) else code
     except BrokenPipeError:  # help that went into `head`, say; what Output prints never ends here
         silence(sys.stdout)
         silence(sys.stderr)

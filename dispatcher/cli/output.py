@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import sys
@@ -19,7 +20,7 @@ class Output:
     """Prints for people, or with ``as_json`` one object for scripts and everything else to standard error.
 
     A reader who goes away (``| head``), or a full disk behind ``>``, ends the printing and nothing else: what is being
-    sent goes on to its end.
+    sent goes on to its end.  A full disk is told of, and data that it had no room for leaves :class:`Lost` behind.
     """
 
     def __init__(self, *, as_json: bool, wording: Wording, only_lines: bool = False) -> None:
@@ -51,11 +52,12 @@ class Output:
     def result(self, values: Mapping[str, Any]) -> None:
         """The command's result; printed only for scripts."""
         if self.as_json:
-            self._write(sys.stdout, json.dumps(values, default=for_scripts) + "\n")
+            self.data_line(json.dumps(values, default=for_scripts) + "\n")
 
     def data_line(self, text: str) -> None:
         """A piece of what standard output is for, exactly as it is."""
-        self._write(sys.stdout, text)
+        if not self._write(sys.stdout, text):
+            sys.stdout = Lost()
 
     def error(self, error: DispatcherError) -> None:
         """An error: an object for scripts (in English), two or three lines for people (in their language)."""
@@ -76,12 +78,26 @@ class Output:
     def _for_people(self) -> Any:
         return sys.stderr if self.data else sys.stdout
 
-    def _write(self, stream: Any, text: str) -> None:
+    def _write(self, stream: Any, text: str) -> bool:
+        """False where somebody wanted the text and will not have it."""
         try:
             _print(stream, text)
-        except OSError:
+        except OSError as error:
             self.is_read = False
             silence(stream)
+            if stream is not sys.stdout or isinstance(error, BrokenPipeError):
+                return True
+            self.warn(self.wording("labels.output_lost", found=error.strerror))
+            return False
+        return True
+
+
+class Lost(io.TextIOBase):
+    """Standard output after data for it could not be written; what more is printed is lost as well."""
+
+    def write(self, text: str, /) -> int:
+        """Nothing is kept."""
+        return len(text)
 
 
 def known(cost: Decimal | None, unpriced_rows: int) -> Decimal | None:

@@ -30,6 +30,28 @@ def test_closed_streams_lead_nowhere(tmp_path: Path, closed: str) -> None:
     assert list(tmp_path.iterdir()) == []  # no log of a bug
 
 
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="a file that is always full")
+@pytest.mark.parametrize(
+    ("command", "code"), [("optout list --json", 1), ("optout list", 0), ("check nothing.csv --json", 3)]
+)
+def test_a_full_disk_behind_the_output_is_told_of(tmp_path: Path, command: str, code: int) -> None:
+    env = {**os.environ, "DISPATCHER_LEDGER": f"sqlite:///{tmp_path}/ledger.db", "TMPDIR": str(tmp_path)}
+    shell = f"{sys.executable} -m dispatcher {command} > /dev/full"
+    ended = subprocess.run(
+        ["sh", "-c", shell],
+        cwd=tmp_path,
+        env={**env, "DISPATCHER_LANG": "it"},
+        capture_output=True,
+        timeout=60,
+    )
+    assert ended.returncode == code
+    assert (
+        ended.stderr.decode().count("Errore: l'output non si è potuto scrivere: No space left on device\n")
+        == 1
+    )
+    assert "Traceback" not in ended.stderr.decode()
+
+
 def test_a_second_ctrl_c_ends_without_a_traceback() -> None:
     ended = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (Interrupted.exit_code, b"")
