@@ -151,14 +151,13 @@ class _SheetWriter:
         """Many rows at once, as long as ours go to the right of all their cells."""
         for block in self._sheet.plain_rows():
             rows = ours.until(int(block.numbers[-1]))
-            some_stay = len(rows.numbers) < len(block.numbers) and b"spans" in block.data
-            if some_stay or not block.has(rows.numbers) or block.last.max() >= self._first:
+            if not block.has(rows.numbers) or block.last.max() >= self._first:
                 ours.put_back(rows)
                 self._sheet.put_back()
             elif rows.numbers:
                 columns = [(letters, rows.columns[i]) for _, letters, i in self._ours]
                 cells = self._cells.rows(rows.numbers, columns)
-                yield block.without_spans().with_cells(rows.numbers, cells)
+                yield block.without_spans(rows.numbers).with_cells(rows.numbers, cells)
             else:
                 yield block.data
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import numpy as np
 import numpy.typing as npt
@@ -12,7 +12,8 @@ import numpy.typing as npt
 from dispatcher.campaign.sheet.xlsx.bytes import NotPlain, Tags, require
 from dispatcher.campaign.sheet.xlsx.rows import read_rows
 
-_SPANS = re.compile(rb'(<row r="[0-9]+"[^<>]*?)\sspans="[^"]*"')
+_SPANS = re.compile(rb'(<row r="([0-9]+)"[^<>]*?)\sspans="[^"]*"')
+_ROW_END = re.compile(rb"</row>")
 _NO_CONTENT = 2  # tags of a cell that holds nothing: its own, and perhaps one that closes it
 
 Numbers = npt.NDArray[np.int64]
@@ -53,9 +54,16 @@ class PlainRows:
         places = np.searchsorted(self.numbers[:-1], numbers)
         return bool((self.numbers[places] == numbers).all())
 
-    def without_spans(self) -> PlainRows:
-        """The same rows without the hint at how wide they are."""
-        return PlainRows.of(_SPANS.sub(rb"\1", self.data)) if b"spans" in self.data else self
+    def without_spans(self, numbers: Sequence[int]) -> PlainRows:
+        """The same rows, those with these numbers without the hint at how wide they are."""
+        if b"spans" not in self.data:
+            return self
+        if len(numbers) == len(self.numbers):
+            data = _SPANS.sub(rb"\1", self.data)
+        else:
+            chosen = set(numbers)
+            data = _SPANS.sub(lambda row: row[1] if int(row[2]) in chosen else row[0], self.data)
+        return replace(self, data=data, ends=np.array([found.start() for found in _ROW_END.finditer(data)]))
 
     def with_cells(self, numbers: Sequence[int], cells: Sequence[bytes]) -> bytes:
         """The bytes with more cells at the end of the rows with these numbers, ascending."""
