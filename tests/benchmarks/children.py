@@ -19,6 +19,7 @@ from dispatcher.campaign.price_book import PriceBook
 from dispatcher.campaign.prices import Funds
 from dispatcher.intake.loading import LoadRequest, identify, load_campaign, row_tuples
 from dispatcher.intake.planning import PlanRequest, history_of, make_planner
+from dispatcher.lazily import arrow_without_pandas
 from dispatcher.ledger import Accepted, CampaignState, ClaimRequest, Ledger
 from tests.benchmarks.bench_engine import PRICE, loaded
 from tests.benchmarks.sheets import TEMPLATE
@@ -182,4 +183,5 @@ if __name__ == "__main__":
     programs: dict[str, Callable[..., None]] = {
         one.__name__: one for one in (plan, load, beside, claim, bare, resave, grow)
     }
+    arrow_without_pandas()  # as the commands begin
     programs[sys.argv[1]](*sys.argv[2:])
