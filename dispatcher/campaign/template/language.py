@@ -25,6 +25,7 @@ from dispatcher.campaign.template.sandbox import (
     TESTS,
     BoundedEnvironment,
 )
+from dispatcher.campaign.template.unreadable import unreadable
 from dispatcher.errors import UsageError
 
 MAX_SOURCE = 10_000
@@ -86,7 +87,7 @@ def parse(source: str, headings: Headings, environment: BoundedEnvironment) -> P
         for name, line in unknown:
             if line == error.lineno:
                 raise headings.unknown(name, line) from None
-        raise UsageError("template_syntax", found=_shown(error.message, prefix), line=error.lineno) from None
+        raise unreadable(source, error.lineno) from None
     except (RecursionError, ValueError, OverflowError, MemoryError):
         # Thousands of brackets, or a number of thousands of digits: nothing a message needs.
         raise UsageError("template_not_allowed", found="…", line=1) from None
@@ -100,11 +101,6 @@ def _unused_prefix(source: str) -> str:
     while prefix in source:
         prefix += "_"
     return prefix
-
-
-def _shown(message: str | None, prefix: str) -> str:
-    """Jinja's message without the names that only the translation has."""
-    return re.sub(rf"'?{prefix}\d+'?", "…", message or "")
 
 
 def _translate(source: str, headings: Headings, prefix: str) -> tuple[str, list[tuple[str, int]]]:

@@ -38,6 +38,7 @@ from dispatcher.campaign.template.leftovers import (
     tidy,
 )
 from dispatcher.campaign.template.sandbox import Blank, BlankField, BoundedEnvironment, Budget, TooMuchWork
+from dispatcher.campaign.template.unreadable import unreadable
 from dispatcher.errors import UsageError
 
 #: A longer cell than any spreadsheet holds is a file's accident; the longest cell of Excel.
@@ -88,7 +89,7 @@ def compile_template(source: str, headings: Sequence[str], *, decimal_mark: str 
     try:
         code = environment.compile(program.tree)
     except TemplateSyntaxError as error:
-        raise UsageError("template_syntax", found=error.message or "", line=error.lineno) from None
+        raise unreadable(source, error.lineno) from None
     except SyntaxError:  # Python allows twenty blocks in each other
         raise UsageError("template_not_allowed", found="{% … {% … {% … %}", line=1) from None
     compiled = JinjaTemplate.from_code(environment, code, environment.make_globals(None))

@@ -41,7 +41,9 @@ HEAVY = {
     ],
 )
 def test_a_command_imports_what_it_needs(command: list[str], needed: set[str], tmp_path: Path) -> None:
-    (tmp_path / "people.csv").write_text("Phone,Message,When\n+393123456789,Hello,01/12/2099 10:00\n", encoding="utf-8")
+    (tmp_path / "people.csv").write_text(
+        "Phone,Message,When\n+393123456789,Hello,01/12/2099 10:00\n", encoding="utf-8"
+    )
     if "status" in command:  # a ledger that is there
         Ledger.open(f"sqlite:///{tmp_path / 'ledger.db'}", create=True).dispose()
     done = subprocess.run(
