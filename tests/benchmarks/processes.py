@@ -2,14 +2,23 @@
 
 from __future__ import annotations
 
+import json
 import os
 import statistics
 import subprocess
 import sys
 import tempfile
-import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+
+# A process inherits the peak of whoever starts it: this one is started between, and is small.
+_BETWEEN = """
+import json, os, sys, time
+started = time.perf_counter()
+_, status, used = os.wait4(os.posix_spawn(sys.argv[2], sys.argv[2:], os.environ), 0)
+cost = [time.perf_counter() - started, used.ru_utime + used.ru_stime, used.ru_maxrss, status]
+os.write(int(sys.argv[1]), json.dumps(cost).encode())
+"""
 
 
 @dataclass(frozen=True)
@@ -23,30 +32,35 @@ class Cost:
 
 
 def run(command: Sequence[str], *, expected: Sequence[int] = (0,), **settings: str) -> Cost:
-    """Run a program to its end.  ``settings`` are environment variables without their prefix ``DISPATCHER_``.
+    """Run a program, named by its path, to its end.
 
-    Its modules are kept compiled, as those of an installed program are, whatever this process was told.
-
-    RuntimeError with its error output when it ends with a code that was not ``expected``.
+    ``settings`` are environment variables without their prefix ``DISPATCHER_``.  RuntimeError with its error output
+    when it ends with a code that was not ``expected``.
     """
-    kept = {
-        key: value
-        for key, value in os.environ.items()
-        if not key.startswith("DISPATCHER_") and key != "PYTHONDONTWRITEBYTECODE"
-    }
+    kept = {key: value for key, value in os.environ.items() if not key.startswith("DISPATCHER_")}
     environment = kept | {f"DISPATCHER_{name.upper()}": value for name, value in settings.items()}
-    with tempfile.TemporaryFile() as output, tempfile.TemporaryFile() as errors:
-        started = time.perf_counter()
-        process = subprocess.Popen(command, stdout=output, stderr=errors, env=environment)
-        _, status, used = os.wait4(process.pid, 0)
-        seconds = time.perf_counter() - started
-        process.returncode = os.waitstatus_to_exitcode(status)
-        output.seek(0)
-        errors.seek(0)
-        if process.returncode not in expected:
-            raise RuntimeError(f"{command[:4]} ended with {process.returncode}: {errors.read()[-2000:]!r}")
-        peak = used.ru_maxrss / (1 << 20 if sys.platform == "darwin" else 1 << 10)
-        return Cost(seconds, used.ru_utime + used.ru_stime, peak, output.read().decode())
+    with (
+        tempfile.TemporaryFile() as output,
+        tempfile.TemporaryFile() as errors,
+        tempfile.TemporaryFile() as told,
+    ):
+        between = [sys.executable, "-I", "-S", "-c", _BETWEEN, str(told.fileno())]
+        subprocess.run(
+            [*between, *command],
+            stdout=output,
+            stderr=errors,
+            env=environment,
+            pass_fds=[told.fileno()],
+            check=True,
+        )
+        for file in (output, errors, told):
+            file.seek(0)
+        seconds, processor, largest, status = json.loads(told.read())
+        code = os.waitstatus_to_exitcode(status)
+        if code not in expected:
+            raise RuntimeError(f"{command[:4]} ended with {code}: {errors.read()[-2000:]!r}")
+        peak = largest / (1 << 20 if sys.platform == "darwin" else 1 << 10)
+        return Cost(seconds, processor, peak, output.read().decode())
 
 
 def python(*arguments: str) -> list[str]:
