@@ -7,13 +7,13 @@ statistics was measured and lost (it takes Italian Windows-1252 for Windows-1250
 from __future__ import annotations
 
 import codecs
-import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 import pyarrow as pa
 
+from dispatcher.campaign.sheet.high_bytes import HighBytes
 from dispatcher.errors import FileError
 
 BLOCK_BYTES = 2 << 20
@@ -26,18 +26,8 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16-be"),
 )
 _SAMPLE_BYTES = 4096
-_UTF8_LETTER = re.compile(rb"[\xc2-\xdf][\x80-\xbf]|[\xe0-\xef][\x80-\xbf]{2}|[\xf0-\xf4][\x80-\xbf]{3}")
-# Letters of UTF-8 that read as Windows-1252 are nothing anybody writes: "Ã¨", "Â€", "â€™" ("É»" could be written)
-_UTF8_BEYOND_DOUBT = re.compile(rb"[\xc2\xc3][\x80-\xbf]|\xe2(?:\x80[\x90-\xbf]|\x82\xac)")
-# Letters of a DOS program (cp850) where Windows-1252 has signs that never stand there: "perch\x82", "Mu\xa4oz",
-# and the one currency nobody uses ("\xa4": the euro of ISO 8859-15, the small n with tilde of DOS).
-_DOS_LETTER = re.compile(
-    rb"[a-z][\x82\x8a]|[ ',;\t]\x8a[ ,;.!?\r\n]|[A-Za-z][\xa2-\xa5][a-z]|[a-z]\xa1[a-z]|\xa4"
-)
 # Codecs that are escapes for something else than a file; some of them silently change a text.
 _NO_FILE_ENCODING = frozenset({"idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape"})
-_HIGH_BYTE = re.compile(rb"[\x80-\xff]")
-_NOT_IN_CP1252 = re.compile(rb"[\x81\x8d\x8f\x90\x9d]")
 
 
 def text_encoding(path: Path, asked: str | None) -> str:
@@ -177,11 +167,16 @@ def _not_utf8(path: Path, damage: FileError) -> str:
     unclear: int | None = None
     with path.open("rb") as stream:
         while block := stream.read(BLOCK_BYTES):
-            found = _UTF8_LETTER.findall(block)
-            letters += len(found)
-            strangers += len(_HIGH_BYTE.findall(block)) - sum(map(len, found))
-            utf8 = utf8 or _line_of(_UTF8_BEYOND_DOUBT, block, lines)
-            unclear = unclear or _line_of(_NOT_IN_CP1252, block, lines) or _line_of(_DOS_LETTER, block, lines)
+            high = HighBytes(block)
+            found, size = high.utf8_letters()
+            letters += found
+            strangers += len(high.byte) - size
+            utf8 = utf8 or _after(lines, high.utf8_line())
+            unclear = (
+                unclear
+                or _after(lines, high.line_of(high.not_in_cp1252()))
+                or _after(lines, high.line_of(high.dos_letters()))
+            )
             lines += block.count(b"\n")
     if letters > strangers:
         raise FileError("sheet_encoding_mixed", file=str(path), row=damage.row) from damage
@@ -192,10 +187,8 @@ def _not_utf8(path: Path, damage: FileError) -> str:
     return "cp1252"
 
 
-def _line_of(pattern: re.Pattern[bytes], block: bytes, lines: int) -> int | None:
-    """The line of the first match in ``block``, which begins in line ``lines``."""
-    found = pattern.search(block)
-    return None if found is None else lines + block.count(b"\n", 0, found.start())
+def _after(lines: int, more: int | None) -> int | None:
+    return None if more is None else lines + more
 
 
 def _undecodable(path: Path, encoding: str, lines: int, error: UnicodeError) -> FileError:
