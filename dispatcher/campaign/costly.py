@@ -136,18 +136,24 @@ class CostlyCharacters:
         here = {heading: cell.at(rows).composed() for heading, cell in cells.items()}
         blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
         nobodys = part.there & ~reduce(np.logical_or, blamed.values())
-        for row in np.flatnonzero(np.logical_or.reduce(nobodys, axis=0)).tolist():
+        for heading, cell in here.items():
+            if not nobodys.any():
+                break
             # a filter changed it: à is in GSM-7, and À, which upper makes of it, is not
-            rest = {chr(code) for code in part.codes[nobodys[:, row]].tolist()}
-            written = ((heading, cell[row]) for heading, cell in here.items())
-            source = next((h for h, cell in written if rest & {*cell.upper(), *cell.lower()}), None)
-            blamed[source][:, row] |= nobodys[:, row]
+            changed = nobodys & part.among(cell.mapped(_in_either_case))
+            blamed[heading] |= changed
+            nobodys &= ~changed
+        blamed[None] |= nobodys
         return blamed
 
     def _count(self, source: str | None, codes: Numbers, rows: list[int]) -> None:
         if any(rows):
             known = self._sources.setdefault(source, _Source()).saved.characters
             known.update({chr(code): n for code, n in zip(codes.tolist(), rows, strict=True) if n})
+
+
+def _in_either_case(texts: pa.Array) -> pa.Array:
+    return pa.array([text.upper() + text.lower() for text in texts.to_pylist()], texts.type)
 
 
 def _own_words(source: str) -> str:

@@ -39,10 +39,6 @@ class Distinct:
         """The unusual characters of ``texts``, with signs."""
         return unusual_characters(self.texts, signs=True)
 
-    def __getitem__(self, row: int) -> str:
-        text: str = self.texts[int(self.places[row])].as_py()
-        return text
-
     def at(self, rows: Rows | slice) -> Distinct:
         """Some of the rows, by their positions; of the texts not many more than they have."""
         places = self.places[rows]

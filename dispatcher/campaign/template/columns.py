@@ -73,7 +73,7 @@ def rows_with_placeholder(texts: pa.Array, made_of: Sequence[pa.Array] | None = 
     signs: tuple[str, ...] = PLACEHOLDER_SIGNS
     if made_of is not None:
         data = b"".join(text_bytes(part)[0].tobytes() for part in made_of)
-        signs = tuple(s for s in signs if s.encode() in data or _may_be_joined(made_of, data, s))
+        signs = tuple(s for s in signs if _stands_in(data, s.encode()) or _may_be_joined(made_of, data, s))
     return rows_with_any(texts, signs, lambda text: placeholder(text) is not None)
 
 
