@@ -55,7 +55,6 @@ def check(
     """Exit code 0 when every row can be sent or is left out by a rule, 1 when some row has a problem."""
     from dispatcher.application import Application
     from dispatcher.campaign.forbidden import ForbiddenWords
-    from dispatcher.cli.account_view import asked_credit, credit_values
     from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, plan_requests
     from dispatcher.cli.plan_values import is_clean, plan_values
     from dispatcher.cli.plan_view import show_first_text, show_plan
@@ -122,8 +121,12 @@ def check(
             learnt_book(application.price_book(), ledger_there, target, now),
             funds(flags, settings),
         )
-        found_credit = asked_credit(application, output) if account else None
-        if found_credit is not None:
+        asked = None
+        if account:
+            from dispatcher.cli.account_view import asked_credit, credit_values
+
+            found_credit = asked_credit(application, output)
+            asked = credit_values(found_credit, now)
             credit = merged(credit, found_credit, book.currency, now)
         shown, clean = [], True
         for request in requests:  # one for each reminder
@@ -139,7 +142,7 @@ def check(
             values = {**plan_values(planner, bill), "forbidden_by_list": dict(listed)}
             shown.append({**values, "times": times_values(planner, found, ahead)})
             clean = clean and is_clean(planner) and not listed and not bill.wallet_short
-    if found_credit is not None:
-        shown[0]["account"] = credit_values(found_credit, now)
+    if asked is not None:
+        shown[0]["account"] = asked
     output.result(shown[0] if len(shown) == 1 else {**shown[0], "reminders": shown})
     return 0 if clean else 1

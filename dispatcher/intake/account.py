@@ -8,16 +8,15 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-from pydantic import SecretStr
+if (
+    TYPE_CHECKING
+):  # whoever only looks at what was found needs no HTTP, and a plan without an account none of this
+    from pydantic import SecretStr
 
-from dispatcher.gateway.account_models import Scope, Subscription, Token, split_scope
-from dispatcher.gateway.models import Route
-
-if TYPE_CHECKING:  # whoever only looks at what was found needs no HTTP
     from dispatcher.gateway.account import Account
+    from dispatcher.gateway.account_models import Scope, Subscription, Token
 
 CURRENCY = "EUR"  # the provider's
-_CALLS = frozenset({*(f"{route}-messages" for route in Route), "otp", "messages"})
 
 
 @dataclass(frozen=True)
@@ -72,10 +71,14 @@ async def facts_of(account: Account, token: SecretStr) -> AccountFacts:
 
 def sms_scopes(scopes: Sequence[Scope]) -> list[Scope]:
     """Those of the SMS service, among everything else that the provider offers."""
+    from dispatcher.gateway.account_models import split_scope
+    from dispatcher.gateway.models import Route
+
+    calls = {*(f"{route}-messages" for route in Route), "otp", "messages"}
     found = []
     for scope in scopes:
         parts = split_scope(scope.scope)
-        if parts is not None and parts[2] in _CALLS and "sms" in parts[1].split("."):
+        if parts is not None and parts[2] in calls and "sms" in parts[1].split("."):
             found.append(scope)
     return found
 

@@ -33,7 +33,6 @@ if TYPE_CHECKING:
         InDoubt,
         NewCampaign,
         NotSent,
-        Priority,
         Refused,
         Resolution,
         Settled,
@@ -42,7 +41,7 @@ if TYPE_CHECKING:
     )
     from dispatcher.ledger.screenings import DistinctText, Screening
     from dispatcher.ledger.settling import CLAIM_EXPIRED
-    from dispatcher.ledger.states import CampaignState, RowState
+    from dispatcher.ledger.states import CampaignState, Priority, RowState
     from dispatcher.ledger.values import ENCODING_NAMES, ENCODING_NUMBERS, from_micros, to_instant, to_micros
 
 __getattr__ = lazily(
@@ -73,7 +72,7 @@ __getattr__ = lazily(
         "NewCampaign": "records",
         "NotSent": "records",
         "OptOut": "optouts",
-        "Priority": "records",
+        "Priority": "states",
         "Process": "processes",
         "Progress": "queries",
         "Recorded": "deliveries",

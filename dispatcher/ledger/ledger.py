@@ -8,7 +8,7 @@ from __future__ import annotations
 import secrets
 from datetime import datetime
 from pathlib import Path
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from sqlalchemy import select
 
@@ -27,7 +27,6 @@ from dispatcher.ledger.forecasts import Forecasts
 from dispatcher.ledger.halts import Halts
 from dispatcher.ledger.inbox import Inbox
 from dispatcher.ledger.journal import Events
-from dispatcher.ledger.leader import Leader
 from dispatcher.ledger.learnt import LearntPrices
 from dispatcher.ledger.loading import Loading
 from dispatcher.ledger.memory import Memory
@@ -46,6 +45,9 @@ from dispatcher.ledger.traffic import Traffic
 from dispatcher.ledger.unsent import Unsent
 from dispatcher.ledger.versions import Versions
 from dispatcher.ledger.watched import Watched
+
+if TYPE_CHECKING:
+    from dispatcher.ledger.leader import Leader
 
 
 class Ledger:
@@ -130,6 +132,8 @@ class Ledger:
 
     def leader(self, work: str) -> Leader:
         """The lead of ``work`` among the processes of this ledger, not taken yet."""
+        from dispatcher.ledger.leader import Leader
+
         return Leader(self._database, work)
 
     def agreement(self, name: str) -> Agreement:

@@ -6,10 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from enum import IntEnum
 from typing import Any, Protocol
 
-from dispatcher.ledger.states import CampaignState, RowState
+from dispatcher.ledger.states import CampaignState, Priority, RowState
 
 ROW_COLUMNS = (
     "row",  # number of the row in the file, as the person sees it
@@ -36,18 +35,6 @@ ROW_EXTRAS = (
     "useful_until",  # microseconds since 1970 UTC: later it is not sent; None is always
 )
 """What may follow in such a tuple: the first of them, or both."""
-
-
-class Priority(IntEnum):
-    """Which campaign goes first where several of one gateway compete; ``code`` is what people and scripts read."""
-
-    LOW = -1
-    NORMAL = 0
-    HIGH = 1
-
-    @property
-    def code(self) -> str:
-        return self.name.lower()
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -13,6 +13,18 @@ from collections.abc import Mapping
 from enum import IntEnum
 
 
+class Priority(IntEnum):
+    """Which campaign goes first where several of one gateway compete; ``code`` is what people and scripts read."""
+
+    LOW = -1
+    NORMAL = 0
+    HIGH = 1
+
+    @property
+    def code(self) -> str:
+        return self.name.lower()
+
+
 class RowState(IntEnum):
     """Where one row of a file is.  Families that the database checks are neighbours: a range is a cheap test."""
 

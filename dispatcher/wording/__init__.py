@@ -10,9 +10,9 @@ English sentence of an error object.
 from __future__ import annotations
 
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from decimal import Decimal
-from functools import lru_cache
+from functools import cache
 from importlib import resources
 from string import Formatter
 from typing import Any, Self
@@ -22,15 +22,25 @@ from dispatcher.errors import DispatcherError
 LANGUAGES = ("en", "it", "es")
 
 
-@lru_cache(maxsize=len(LANGUAGES))
-def _entries(language: str) -> Mapping[str, Mapping[str, Any]]:
-    sections: dict[str, dict[str, Any]] = {}
+@cache
+def _topics(language: str) -> Sequence[str]:
+    """What the files of a language hold; to take them apart costs ten times as much as to read them."""
     folder = resources.files(__name__) / language
-    for topic in sorted(folder.iterdir(), key=lambda entry: entry.name):
-        if topic.name.endswith(".toml"):
-            for section, entries in tomllib.loads(topic.read_text(encoding="utf-8")).items():
-                sections.setdefault(section, {}).update(entries)
-    return sections
+    files = sorted(folder.iterdir(), key=lambda entry: entry.name)
+    return [file.read_text(encoding="utf-8") for file in files if file.name.endswith(".toml")]
+
+
+_taken_apart = cache(tomllib.loads)
+
+
+@cache
+def _section(language: str, section: str) -> Mapping[str, Any]:
+    """The entries of a section, from the files that have a part of it."""
+    entries: dict[str, Any] = {}
+    for topic in _topics(language):
+        if f"[{section}]" in topic or f"[{section}." in topic:
+            entries.update(_taken_apart(topic).get(section, {}))
+    return entries
 
 
 class Fact(str):
@@ -47,7 +57,7 @@ class Fact(str):
         return fact
 
     def __format__(self, section: str) -> str:
-        return str(_entries(self._language)[section].get(str(self), str(self)) if section else str(self))
+        return str(_section(self._language, section).get(str(self), str(self)) if section else str(self))
 
 
 class Wording:
@@ -65,7 +75,7 @@ class Wording:
         Raises KeyError for a name the catalogue does not have: a missing text is a bug, not a blank.
         """
         section, key = name.split(".", 1)
-        entry = _entries(self.language)[section][key]
+        entry = _section(self.language, section)[key]
         if isinstance(entry, Mapping):
             entry = entry["message"]
         return str(entry).format(**values)
@@ -73,7 +83,7 @@ class Wording:
     def count(self, name: str, n: int, **values: Any) -> str:
         """The counted phrase ``section.key`` for ``n`` things; the number is printed in the language's grouping."""
         section, key = name.split(".", 1)
-        forms = _entries(self.language)[section][key]
+        forms = _section(self.language, section)[key]
         return str(forms["one" if n == 1 else "other"]).format(n=self.number(n), **values)
 
     def number(self, n: int) -> str:
@@ -90,7 +100,7 @@ class Wording:
 
     def error(self, error: DispatcherError) -> dict[str, str | None]:
         """``message``, ``expected`` and ``hint`` of an error, None where the catalogue has none."""
-        entry = _entries(self.language)["errors"][error.code]
+        entry = _section(self.language, "errors")[error.code]
         facts = {
             name: "" if value is None else Fact(value, self.language) if isinstance(value, str) else value
             for name, value in error.facts().items()
@@ -106,9 +116,9 @@ class Wording:
 
     def named(self, error: DispatcherError) -> set[str]:
         """The facts that the error's ``message`` names."""
-        message = _entries(self.language)["errors"][error.code]["message"]
+        message = _section(self.language, "errors")[error.code]["message"]
         return {name for _, name, _, _ in Formatter().parse(message) if name}
 
     def reason(self, code: str) -> str:
         """The sentence for a row's reason code."""
-        return str(_entries(self.language)["reasons"][code])
+        return str(_section(self.language, "reasons")[code])

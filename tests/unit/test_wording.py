@@ -22,7 +22,7 @@ from dispatcher.errors import FileError, UsageError
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.stops import Stop
 from dispatcher.settings import GatewayKind
-from dispatcher.wording import LANGUAGES, Fact, Wording
+from dispatcher.wording import LANGUAGES, Fact, Wording, _section
 
 ROOT = Path(__file__).parents[2]
 CATALOGUE = ROOT / "dispatcher" / "wording"
@@ -171,6 +171,13 @@ def test_no_name_stands_in_two_topics(language: str) -> None:
         for key in entries
     ]
     assert len(names) == len(set(names))
+
+
+@pytest.mark.parametrize("language", LANGUAGES)
+def test_every_text_is_found_though_only_the_topics_of_its_section_are_read(language: str) -> None:
+    for topic in topics(language).values():
+        for section, entries in topic.items():
+            assert entries.items() <= _section(language, section).items()
 
 
 @pytest.mark.parametrize("language", LANGUAGES)
