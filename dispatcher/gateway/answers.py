@@ -126,7 +126,9 @@ def read_retry_after(value: str | None, now: datetime) -> float | None:
     """Seconds to wait, from either form of ``Retry-After``, between 0 and MAX_RETRY_AFTER; None when not
     given.
     """
-    text = (value or "").strip()
+    if not value:
+        return None
+    text = value.strip()
     if _SECONDS.fullmatch(text):
         return min(float(text), MAX_RETRY_AFTER)
     moment = read_date(text)

@@ -22,10 +22,9 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
 from datetime import datetime
 from enum import StrEnum
-from typing import Any
+from typing import Any, NamedTuple
 
 import httpx
 
@@ -52,8 +51,7 @@ class Outcome(StrEnum):
     HALT = "halt"
 
 
-@dataclass(frozen=True)
-class Verdict:
+class Verdict(NamedTuple):
     """An answer judged.  ``detail`` is short English for logs and reports: no number, no text, no secret."""
 
     outcome: Outcome
@@ -110,7 +108,7 @@ _REDIRECT = Verdict(
 _SERVER_ERROR = Verdict(Outcome.IN_DOUBT, detail="the server failed")
 _UNUSUAL = Verdict(Outcome.IN_DOUBT, detail="an unusual status")
 _UNREADABLE = Verdict(Outcome.IN_DOUBT, detail="a success whose body cannot be read")
-_NOT_JSON = replace(_UNREADABLE, stranger=True)
+_NOT_JSON = _UNREADABLE._replace(stranger=True)
 _DRY_RUN_ECHO = Verdict(Outcome.IN_DOUBT, detail="a real send was answered as a dry run")
 
 _FORBIDDEN = frozenset({ErrorCode.FORBIDDEN, ErrorCode.FORBIDDEN_DRY_RUN})
@@ -128,8 +126,7 @@ def judge_answer(
     document = read_object(body)
     code, server_date = error_code(document), read_date(headers.get("Date"))
     verdict = _danger(status, document, code, dry_run) or _ordinary(status, document, code, dry_run)
-    return replace(
-        verdict,
+    return verdict._replace(
         http_status=status,
         code=code,
         # a time is meant by the clock of who wrote it

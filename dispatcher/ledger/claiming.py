@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import fields
 from typing import Any
 
 from sqlalchemy import Connection, Row, Text, bindparam, func, or_, select, text, update
@@ -12,13 +12,14 @@ from dispatcher.ledger.bulk import move_ready_rows
 from dispatcher.ledger.canaries import canary_rows
 from dispatcher.ledger.conditions import is_maybe_sent, is_ready, is_unsettled
 from dispatcher.ledger.counting import Tally, ready_row
+from dispatcher.ledger.found import OneOf, all_named
 from dispatcher.ledger.keys import forms_of
 from dispatcher.ledger.records import Claim, ClaimedRow, ClaimRequest
 from dispatcher.ledger.schema import campaigns, opt_outs, rows
 from dispatcher.ledger.states import CampaignState, RowState
 from dispatcher.ledger.timeliness import over_cap, postpone, postponed, too_late
 
-_NAMES = tuple(field.name for field in fields(ClaimedRow))
+_NAMES = ClaimedRow._fields
 _OF_CAMPAIGN = rows.c.campaign_id == bindparam("of_campaign")
 
 _DUE = (
@@ -30,7 +31,7 @@ _DUE = (
 )
 _SEND = (
     update(rows)
-    .where(_OF_CAMPAIGN, is_ready(), rows.c.row.in_(bindparam("chosen", expanding=True)))
+    .where(_OF_CAMPAIGN, is_ready(), OneOf(rows.c.row, "chosen"))
     .values(
         state=RowState.SENDING,
         reason=None,
@@ -52,9 +53,7 @@ _UNSETTLED = (
     )
     .limit(1)
 )
-_OPTED_OUT = select(opt_outs.c.recipient).where(
-    opt_outs.c.recipient.in_(bindparam("recipients", expanding=True))
-)
+_OPTED_OUT = select(opt_outs.c.recipient).where(OneOf(opt_outs.c.recipient, "recipients"))
 GUARD_LOCKS = 7316906  # the family of advisory locks, one for each gateway
 _LOCK_GUARD = text("SELECT pg_advisory_xact_lock(:family, :gateway_id)")
 _SENT_BY_OTHERS = (
@@ -88,7 +87,7 @@ def claim_rows(connection: Connection, campaign: Row[Any], request: ClaimRequest
     sendable = _leave_out(connection, campaign, request, timely, tally)
     chosen = _within_cap(campaign, sendable, tally)
     mark_rows(connection, campaign.id, request, chosen, tally)
-    claimed = [ClaimedRow(**dict(zip(_NAMES, row, strict=False))) for row in chosen]
+    claimed = [ClaimedRow(*row[: len(_NAMES)]) for row in chosen]
     left_out, capped = len(due) - len(sendable), len(chosen) < len(sendable)
     return Claim(rows=claimed, state=state, capped=capped, left_out=left_out)
 
@@ -99,7 +98,7 @@ def _due(connection: Connection, campaign: Row[Any], request: ClaimRequest) -> S
     if campaign.canary is not None:
         # they go first and alone; the others wait for what becomes of them
         query = query.where(rows.c.row.in_(canary_rows(campaign.canary)))
-    due: Sequence[Any] = connection.execute(query, values).all()
+    due = all_named(connection.execute(query, values))
     if any(row.attempt_token == request.token for row in due):
         raise ValueError("the token of a claim must be new")
     if request.keep_witness and 0 < len(due) <= request.limit:
@@ -194,6 +193,5 @@ def mark_rows(
     marked = connection.execute(_SEND, values).rowcount
     if marked != len(chosen):
         raise RuntimeError(f"campaign {campaign_id}: rows moved while it was locked")
-    for row in chosen:
-        ready = ready_row(row)
-        tally.change(ready, ready._replace(state=RowState.SENDING))
+    for ready, n in Counter(map(ready_row, chosen)).items():
+        tally.change(ready, ready._replace(state=RowState.SENDING), n)

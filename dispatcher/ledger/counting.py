@@ -72,15 +72,15 @@ class Tally:
         """What the changes so far take of the cap."""
         return sum((n * _committed(row) for row, n in self._changes.items()), _ZERO)
 
-    def change(self, before: Counted, after: Counted) -> None:
-        """One row went from ``before`` to ``after``."""
-        self._changes[before] -= 1
-        self._changes[after] += 1
+    def change(self, before: Counted, after: Counted, n: int = 1) -> None:
+        """So many rows went from ``before`` to ``after``."""
+        self._changes[before] -= n
+        self._changes[after] += n
 
-    def charge(self, charge: Charge | None) -> None:
-        """One message was charged."""
+    def charge(self, charge: Charge | None, n: int = 1) -> None:
+        """So many messages were charged."""
         if charge is not None:
-            self.charges[charge] += 1
+            self.charges[charge] += n
 
     def write(self, connection: Connection, campaign_id: int, now: datetime) -> None:
         """Apply the changes; nothing to apply is no statement."""

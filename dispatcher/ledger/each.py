@@ -8,8 +8,9 @@ whose text is kept for each length, to a server as one JSON array, which it take
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from functools import lru_cache
+from itertools import chain, repeat
 from typing import Any
 
 from sqlalchemy import (
@@ -38,42 +39,44 @@ CHUNK = 1_000
 # the campaign too, though it is the same for all: were it a plain value, SQLite would walk all its rows and look for
 # each of them in the list
 _KEY = ("campaign_id", "row", "attempt_token")
+_Columns = Mapping[str, tuple[Any, ...]]
 
 
 def move_each(
-    connection: Connection, campaign_id: int, old: RowState, new: RowState, moves: Sequence[Mapping[str, Any]]
+    connection: Connection,
+    campaign_id: int,
+    old: RowState,
+    new: RowState,
+    names: tuple[str, ...],
+    moves: Sequence[tuple[Any, ...]],
 ) -> int:
     """Rows of a campaign go from ``old`` to ``new``; returns how many did.
 
-    Every move has the ``row``, its ``attempt_token`` and the same further columns, which are written.  A row that is in
-    another state by now, or under another token, stays as it is.
+    ``names`` are ``row``, ``attempt_token`` and the further columns, which are written; a move has the values of
+    all.  A row that is in another state by now, or under another token, stays as it is.
     """
     if connection.dialect.name == "sqlite":
-        return sum(_listed(connection, campaign_id, old, new, some) for some in in_chunks(moves, CHUNK))
-    names, store = tuple(moves[0]), _stores(tuple(moves[0]), connection.dialect)
-    each = [
-        {"campaign_id": campaign_id} | {name: store[name](move[name]) for name in names} for move in moves
-    ]
+        chunks = (dict(zip(names, zip(*some, strict=True), strict=True)) for some in in_chunks(moves, CHUNK))
+        return sum(_listed(connection, campaign_id, old, new, columns) for columns in chunks)
+    columns = dict(zip(names, zip(*moves, strict=True), strict=True))
+    stored = _stored_moves(campaign_id, columns, connection.dialect)
+    each = [dict(zip(("campaign_id", *names), move, strict=True)) for move in stored]
     return connection.execute(_statement(old, new, names), {"each": json.dumps(each)}).rowcount
 
 
-def _listed(
-    connection: Connection, campaign_id: int, old: RowState, new: RowState, moves: Sequence[Mapping[str, Any]]
-) -> int:
+def _listed(connection: Connection, campaign_id: int, old: RowState, new: RowState, columns: _Columns) -> int:
     # half of what is written is that nothing is known any more: that needs no value
-    emptied = frozenset(
-        name
-        for name, value in moves[0].items()
-        if value is None and all(move[name] is None for move in moves)
-    )
-    names = tuple(name for name in moves[0] if name not in emptied)
-    stores = _stores(names, connection.dialect)
-    values: list[Any] = []
-    for move in moves:
-        values.append(campaign_id)
-        values.extend([store(move[name]) for name, store in stores.items()])
-    statement = _listing(old, new, names, tuple(sorted(emptied)), len(moves))
-    return connection.exec_driver_sql(statement, tuple(values)).rowcount
+    emptied = frozenset(name for name, values in columns.items() if values.count(None) == len(values))
+    told = {name: values for name, values in columns.items() if name not in emptied}
+    moves = list(_stored_moves(campaign_id, told, connection.dialect))
+    statement = _listing(old, new, tuple(told), tuple(sorted(emptied)), len(moves))
+    return connection.exec_driver_sql(statement, tuple(chain.from_iterable(moves))).rowcount
+
+
+def _stored_moves(campaign_id: int, columns: _Columns, dialect: Dialect) -> Iterator[tuple[Any, ...]]:
+    """Moves as the database takes them, each with its campaign in front."""
+    stored = [map(_storing(name, dialect), values) for name, values in columns.items()]
+    return zip(repeat(campaign_id), *stored, strict=False)
 
 
 @lru_cache(maxsize=1_024)
@@ -89,10 +92,6 @@ def _listing(old: RowState, new: RowState, names: tuple[str, ...], emptied: tupl
 
 
 @lru_cache(maxsize=64)
-def _stores(names: tuple[str, ...], dialect: Dialect) -> Mapping[str, Callable[[Any], Any]]:
-    return {name: _storing(name, dialect) for name in names}
-
-
 def _storing(name: str, dialect: Dialect) -> Callable[[Any], Any]:
     """How a value of the column is stored."""
     store: Callable[[Any], Any] | None = rows.c[name].type.dialect_impl(dialect).bind_processor(dialect)

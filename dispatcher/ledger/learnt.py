@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 from sqlalchemy import BigInteger, Column, Connection, Integer, MetaData, Row, Table, Text, case, select
 
 from dispatcher.ledger.database import Database
+from dispatcher.ledger.sums import Counted
 from dispatcher.ledger.upsert import Insert, insert_as
 from dispatcher.ledger.values import Instant, from_micros, to_micros
 
@@ -53,7 +54,7 @@ class Learnt:
     last_seen: datetime
 
 
-def charge_of(gateway: str, row: Row[Any], total: Decimal, parts: int | None) -> Charge | None:
+def charge_of(gateway: str, row: Counted, total: Decimal, parts: int | None) -> Charge | None:
     """The charge of a message that cost ``total`` for so many parts; None for what teaches nothing."""
     if total <= 0 or not parts or row.route is None or row.country is None:
         return None

@@ -177,7 +177,7 @@ class Queries:
 
     def first_ready(self, campaign_id: int) -> ClaimedRow | None:
         """The row that would be sent first; what a person is shown before saying yes."""
-        names = tuple(ClaimedRow.__dataclass_fields__)
+        names = ClaimedRow._fields
         ready = (rows.c.campaign_id == campaign_id, is_ready())
         query = (
             select(*(rows.c[name] for name in names))

@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from decimal import Decimal
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol
 
 from dispatcher.ledger.states import CampaignState, Priority, RowState
 
@@ -153,21 +153,24 @@ class ClaimRequest:
         return replace(self, now=self.now + by, deadline=self.deadline + by) if by else self
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class ClaimedRow:
+class ClaimedRow(NamedTuple):
     """A row whose intent to send is on disk."""
 
     row: int
     recipient: str
     route: str
     sender: str | None
-    text: str = field(repr=False)
+    text: str
     encoding: int | None
     parts: int
     reserve_cost: Decimal
     attempts: int
     country: str | None = None
     useful_until: datetime | None = None
+
+    def __repr__(self) -> str:
+        # neither number nor text: representations end up in logs
+        return f"ClaimedRow(row={self.row})"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

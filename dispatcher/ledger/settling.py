@@ -16,6 +16,7 @@ from typing import Any
 from sqlalchemy import Connection, Row, bindparam, select
 
 from dispatcher.ledger.counting import Tally
+from dispatcher.ledger.found import OneOf, all_named
 from dispatcher.ledger.journal import note
 from dispatcher.ledger.records import Accepted, NotSent, Refused, Settlement
 from dispatcher.ledger.schema import rows
@@ -24,6 +25,7 @@ from dispatcher.ledger.values import rounded
 from dispatcher.ledger.writing import Decision, write_decisions
 
 R = RowState
+_WITH_ID = (Accepted, Refused)  # a union is several times as slow to ask for
 DETAIL_LENGTH = 500
 MOST_PARTS = 32_000  # what a small integer holds
 MOST_MONEY = 1_000_000  # whole units: the sum of millions of rows' micro-units has to fit into 64 bits
@@ -45,11 +47,9 @@ FACTS = tuple(
     )
 )
 """What of a row a decision looks at."""
-_SELECT = select(*FACTS).where(
-    rows.c.campaign_id == bindparam("of_campaign"), rows.c.row.in_(bindparam("rows", expanding=True))
-)
+_SELECT = select(*FACTS).where(rows.c.campaign_id == bindparam("of_campaign"), OneOf(rows.c.row, "rows"))
 _TAKEN = select(rows.c.message_id, rows.c.campaign_id, rows.c.row).where(
-    rows.c.gateway_id == bindparam("gateway_id"), rows.c.message_id.in_(bindparam("ids", expanding=True))
+    rows.c.gateway_id == bindparam("gateway_id"), OneOf(rows.c.message_id, "ids")
 )
 
 
@@ -189,7 +189,8 @@ def settle_rows(
                 ignored.append(settlement.row)
                 continue
             writes.append((row, decision))
-            moved.update([decision.new] if decision.new else [])
+            if decision.new:
+                moved[decision.new] += 1
             tally.not_echoed += isinstance(settlement, Accepted) and not settlement.echoed
             if (message_id := _id_of(settlement)) is not None:
                 taken.setdefault(message_id, settlement.row)
@@ -211,11 +212,11 @@ def _waves(settlements: Sequence[Settlement]) -> list[list[Settlement]]:
 
 def _current(connection: Connection, campaign_id: int, numbers: list[int]) -> dict[int, Row[Any]]:
     found = connection.execute(_SELECT, {"of_campaign": campaign_id, "rows": numbers})
-    return {row.row: row for row in found}
+    return {row.row: row for row in all_named(found)}
 
 
 def _id_of(settlement: Settlement) -> str | None:
-    return settlement.message_id if isinstance(settlement, Accepted | Refused) else None
+    return settlement.message_id if isinstance(settlement, _WITH_ID) else None
 
 
 def _taken(connection: Connection, campaign: Row[Any], wave: Sequence[Settlement]) -> dict[str, int]:
@@ -224,7 +225,7 @@ def _taken(connection: Connection, campaign: Row[Any], wave: Sequence[Settlement
     if not ids:
         return {}
     known = connection.execute(_TAKEN, {"gateway_id": campaign.gateway_id, "ids": ids})
-    return {row.message_id: row.row if row.campaign_id == campaign.id else -1 for row in known}
+    return {row.message_id: row.row if row.campaign_id == campaign.id else -1 for row in known.all()}
 
 
 def _is_taken(taken: dict[str, int], settlement: Settlement) -> bool:

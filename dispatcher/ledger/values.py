@@ -18,6 +18,7 @@ ENCODING_NAMES: Mapping[int, str] = {1: "GSM-7", 2: "UCS-2"}
 ENCODING_NUMBERS: Mapping[str, int] = {name: number for number, name in ENCODING_NAMES.items()}
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 _MICRO = timedelta(microseconds=1)
+_MICRO_UNIT = Decimal("0.000001")
 
 
 def to_micros(amount: Decimal) -> int:
@@ -43,7 +44,7 @@ def rounded(amount: Decimal) -> Decimal:
     """To the nearest micro-unit: a price in an answer was a binary float somewhere, and may carry its
     noise.
     """
-    return amount.quantize(Decimal("0.000001"), rounding=ROUND_HALF_EVEN)
+    return amount.quantize(_MICRO_UNIT, rounding=ROUND_HALF_EVEN)
 
 
 def to_instant(moment: datetime) -> int:

@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-from collections.abc import Sequence
+from collections import Counter, defaultdict
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from decimal import Decimal
+from typing import Any, NamedTuple
 
 from sqlalchemy import Connection, Row
 
@@ -18,6 +19,9 @@ from dispatcher.ledger.states import SENT, CampaignState, RowState
 from dispatcher.ledger.sums import Counted
 
 R = RowState
+_KEY = ("row", "attempt_token")
+_FORGET = SENT | {R.READY}
+"""What went wrong before means nothing in these."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,40 +43,53 @@ def write_decisions(
     connection: Connection, campaign: Row[Any], writes: Sequence[tuple[Row[Any], Decision]], tally: Tally
 ) -> None:
     """Write decided moves, each guarded by the state and token it was decided on."""
-    groups: dict[tuple[Any, ...], list[dict[str, Any]]] = defaultdict(list)
+    groups: dict[tuple[Any, ...], list[tuple[Any, ...]]] = defaultdict(list)
+    kinds: list[_Kind] = []
     back: list[int] = []
     for row, decision in writes:
         new = decision.new or row.state
         if decision.through_sending:
-            groups[(0, R.READY, R.SENDING, ())].append(_key(row))
+            groups[(0, R.READY, R.SENDING, _KEY)].append((row.row, row.attempt_token))
         old = R.SENDING if decision.through_sending else row.state
-        values = {
-            **decision.values,
-            **({"in_doubt_at": None} if old is R.IN_DOUBT and new is not old else {}),
-        }
-        if old not in SENT and new in SENT | {R.READY}:
-            values = {"reason": None, "error_code": None, "error_detail": None, **values}
-        groups[(1, old, new, tuple(sorted(values)))].append({**_key(row), **values})
-        actual = values.get("actual_cost", row.actual_cost)
-        if actual is not None and actual != row.actual_cost:
-            parts = values.get("actual_parts", row.actual_parts) or row.parts
-            tally.charge(charge_of(campaign.gateway, row, actual, parts))
-        before = _counted(row)
-        recounted = before.recounted or "actual_parts" in values or "actual_encoding" in values
-        tally.change(before, before._replace(state=new, actual=actual, recounted=recounted))
+        values = _written(decision, old, new)
+        groups[(1, old, new, (*_KEY, *values))].append((row.row, row.attempt_token, *values.values()))
+        kinds.append(_kind(row, new, values))
         if new is R.READY:
             back.append(row.row)
+    for kind, n in Counter(kinds).items():  # rows that count alike are reckoned with once
+        _count(tally, campaign.gateway, kind, n)
     for group in sorted(groups):  # what is taken back first comes first
-        _, old, new, _ = group
+        _, old, new, names = group
         moves = groups[group]
-        if move_each(connection, campaign.id, old, new, moves) != len(moves):
+        if move_each(connection, campaign.id, old, new, names, moves) != len(moves):
             raise RuntimeError(f"campaign {campaign.id}: rows moved while it was locked")
     if back and campaign.state is CampaignState.CANCELLED:
         move_ready_rows(connection, campaign.id, R.CANCELLED, "cancelled", tally, rows.c.row.in_(back))
 
 
-def _counted(row: Row[Any]) -> Counted:
-    return Counted(
+def _written(decision: Decision, old: RowState, new: RowState) -> Mapping[str, Any]:
+    """All values of a move, the emptied ones too."""
+    emptied: tuple[str, ...] = ()
+    if old not in SENT and new in _FORGET:
+        emptied = ("reason", "error_code", "error_detail")
+    values = {**dict.fromkeys(emptied), **decision.values}
+    if old is R.IN_DOUBT and new is not old:
+        values["in_doubt_at"] = None
+    return values
+
+
+class _Kind(NamedTuple):
+    """What the counters see of a row and its move; ``parts`` are those that were charged."""
+
+    before: Counted
+    new: RowState
+    actual: Decimal | None
+    parts: int | None
+    recounted: bool
+
+
+def _kind(row: Row[Any], new: RowState, values: Mapping[str, Any]) -> _Kind:
+    before = Counted(
         row.state,
         row.parts,
         row.reserve_cost,
@@ -82,7 +99,13 @@ def _counted(row: Row[Any]) -> Counted:
         row.estimated_cost,
         row.actual_parts is not None or row.actual_encoding is not None,
     )
+    parts = values.get("actual_parts", row.actual_parts) or row.parts
+    recounted = before.recounted or "actual_parts" in values or "actual_encoding" in values
+    return _Kind(before, new, values.get("actual_cost", row.actual_cost), parts, recounted)
 
 
-def _key(row: Row[Any]) -> dict[str, Any]:
-    return {"row": row.row, "attempt_token": row.attempt_token}
+def _count(tally: Tally, gateway: str, kind: _Kind, n: int) -> None:
+    before, actual = kind.before, kind.actual
+    if actual is not None and actual != before.actual:
+        tally.charge(charge_of(gateway, before, actual, kind.parts), n)
+    tally.change(before, before._replace(state=kind.new, actual=actual, recounted=kind.recounted), n)

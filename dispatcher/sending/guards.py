@@ -75,6 +75,9 @@ class Breaker:
     """The campaign sends with a token of its own, whose limits answer like an empty wallet, or like a busy gateway."""
     _throttled_since: float | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=REFUSALS_OF_LAST[1]))
+    _refused_lately: int = (
+        0  # of the recent ones: to count them at every answer would cost more than the answer
+    )
     _refused: int = 0
     _doubts: int = 0
     _strangers: int = 0
@@ -110,12 +113,18 @@ class Breaker:
     def _count(self, verdict: Verdict) -> None:
         refused, accepted = verdict.outcome is Outcome.REFUSED, verdict.outcome is Outcome.ACCEPTED
         if refused or accepted:
-            self._recent.append(refused)
+            self._note(refused)
             self._doubts = self._rests = 0
         # only an acceptance ends a run of refusals: a throttled or lost request says nothing about them
         self._refused = 0 if accepted else self._refused + refused
         self._doubts += verdict.outcome is Outcome.IN_DOUBT
         self._strangers = self._strangers + 1 if verdict.stranger else 0
+
+    def _note(self, refused: bool) -> None:
+        if len(self._recent) == self._recent.maxlen:
+            self._refused_lately -= self._recent[0]
+        self._recent.append(refused)
+        self._refused_lately += refused
 
     def _own(self, stop: Stop) -> Stop:
         return _OWN_TOKEN_HALTS.get(stop, stop) if self.own_token else stop
@@ -142,12 +151,12 @@ class Breaker:
 
     def _over_share(self) -> bool:
         limit, window = REFUSALS_OF_LAST
-        return len(self._recent) == window and sum(self._recent) > limit
+        return len(self._recent) == window and self._refused_lately > limit
 
     def _trip(self, halt: Halt) -> Halt:
         # who resumes the campaign has looked at it: what stopped it must not stop it again at its next answer
         self._recent.clear()
-        self._refused = self._doubts = self._strangers = self._rests = 0
+        self._refused_lately = self._refused = self._doubts = self._strangers = self._rests = 0
         self._throttled_since = None
         return halt
 

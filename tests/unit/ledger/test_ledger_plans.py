@@ -133,6 +133,17 @@ def test_no_statement_reads_the_whole_table(sent: Any, verb: Callable[[Any], Non
     assert [plan for plan in plans if whole_table(plan)] == []
 
 
+def test_rows_that_are_named_are_looked_up_one_by_one(sent: Any) -> None:
+    with explained(sent.ledger) as plans:
+        claiming(sent)
+
+    named = [plan for plan in plans if "json_each" in plan or "ANY (" in plan]
+    by_number = [plan for plan in named if "row=?" in plan or '("row" = ANY' in plan]
+    assert len(named) >= 3  # those to be marked, those to be settled, their message ids
+    assert [plan for plan in named if whole_table(plan)] == []
+    assert len(by_number) >= 2
+
+
 @pytest.mark.parametrize(
     ("verb", "index"),
     [

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Callable
-from dataclasses import replace
 from datetime import timedelta
 from typing import Any
 
@@ -115,7 +114,7 @@ def test_who_is_interrupted_before_costs_no_code(stage: Any) -> None:
 @pytest.mark.parametrize("message", [None, CODE])
 def test_a_blocked_account_stops_everything_of_it(stage: Any, message: Message | None) -> None:
     campaign = stage.campaign(2, account="acme")
-    Answers(stage, replace(BLOCKED, message=message))
+    Answers(stage, BLOCKED._replace(message=message))
     if message is None:
         with pytest.raises(Halted):
             send(stage)
@@ -148,7 +147,7 @@ def test_a_stop_of_another_account_is_told_apart_by_a_dry_run(
     stage: Any, username: str | None, sends: bool
 ) -> None:
     stage.ledger.halts.stop("sandbox", "acme", "account_blocklisted", stage.now)
-    tried = replace(TRIED, message=DRY.model_copy(update={"username": username}))
+    tried = TRIED._replace(message=DRY.model_copy(update={"username": username}))
     answers = Answers(stage, tried, SENT)
     if sends:
         assert send(stage).message == CODE

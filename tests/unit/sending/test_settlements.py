@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
@@ -172,7 +171,7 @@ def test_what_one_answer_does_to_row_campaign_and_account(
         if verdict.message is None:
             return verdict
         mine = {"recipient": sent.request.recipient}
-        return replace(verdict, message=verdict.message.model_copy(update=mine))
+        return verdict._replace(message=verdict.message.model_copy(update=mine))
 
     stage.gateway.answering = answer
     stage.run(stage.lane(campaign).run())
