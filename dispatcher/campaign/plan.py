@@ -38,7 +38,7 @@ from dispatcher.campaign.timing.headings import send_at_heading
 from dispatcher.campaign.timing.options import checked
 from dispatcher.campaign.timing.schedule import Schedule, Times
 from dispatcher.campaign.verdict import Verdict
-from dispatcher.errors import FileError, UsageError
+from dispatcher.errors import UsageError
 
 __all__ = ["Objects", "PlanChunk", "PlanOptions", "Planner"]
 
@@ -48,7 +48,8 @@ _SAMPLE_ROWS = 1_000
 class Planner:
     """Plans one sheet.  Iterate :meth:`chunks` once, to its end; then :attr:`summary` and :meth:`bill` are complete.
 
-    Raises FileError or UsageError at construction when columns, template or sender cannot be settled.
+    Raises FileError or UsageError at construction when there are no rows, or columns, template or sender cannot be
+    settled.
     """
 
     def __init__(
@@ -67,9 +68,7 @@ class Planner:
         self._pricer = pricer
         self._history = history
         source = sheet.chunks()
-        first = next(source, None)
-        if first is None:
-            raise FileError("sheet_no_rows", file=sheet.path.name, sheet=sheet.name)
+        first = next(source)
         self._source: Iterator[SheetChunk] = itertools.chain([first], source)
         self.template: Template | None = None
         if options.message is not None:

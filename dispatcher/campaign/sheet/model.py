@@ -14,6 +14,7 @@ import numpy.typing as npt
 import pyarrow as pa
 
 from dispatcher.campaign.reasons import Reason
+from dispatcher.errors import FileError
 
 if TYPE_CHECKING:
     import pandas as pd
@@ -104,7 +105,12 @@ class Sheet:
     def chunks(self) -> Iterator[SheetChunk]:
         """The rows below the heading, blank ones left out; may be called again.
 
-        Raises FileError for what only shows further down (a column with data but no heading, bytes that are
-        no text, a file that changed since it was opened).
+        Raises FileError ``sheet_no_rows`` where there are none, and for what only shows further down (a column with
+        data but no heading, bytes that are no text, a file that changed since it was opened).
         """
-        return self.source.chunks()
+        empty = True
+        for chunk in self.source.chunks():
+            empty = False
+            yield chunk
+        if empty:
+            raise FileError("sheet_no_rows", file=str(self.path), sheet=self.name, row=self.heading_row)

@@ -46,11 +46,8 @@ def open_sheet(
     kind = file_kind(path)
     stamp = Stamp.of(path)
     if kind is SheetKind.CSV:
-        opened = _open_csv(path, stamp, sheet, encoding, chunk_rows)
-    else:
-        opened = _open_workbook(path, stamp, kind, sheet, locale, chunk_rows)
-    _require_rows(opened)
-    return opened
+        return _open_csv(path, stamp, sheet, encoding, chunk_rows)
+    return _open_workbook(path, stamp, kind, sheet, locale, chunk_rows)
 
 
 def _open_csv(path: Path, stamp: Stamp, sheet: str | None, encoding: str | None, chunk_rows: int) -> Sheet:
@@ -143,8 +140,3 @@ def _sheet(
         other_sheets=worksheet.others if worksheet else (),
         source=source,
     )
-
-
-def _require_rows(opened: Sheet) -> None:
-    if next(opened.chunks(), None) is None:
-        raise FileError("sheet_no_rows", file=str(opened.path), sheet=opened.name, row=opened.heading_row)
