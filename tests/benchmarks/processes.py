@@ -34,10 +34,15 @@ class Cost:
 def run(command: Sequence[str], *, expected: Sequence[int] = (0,), **settings: str) -> Cost:
     """Run a program, named by its path, to its end.
 
+    Its modules are kept compiled, as those of an installed program are, whatever this process was told.
     ``settings`` are environment variables without their prefix ``DISPATCHER_``.  RuntimeError with its error output
     when it ends with a code that was not ``expected``.
     """
-    kept = {key: value for key, value in os.environ.items() if not key.startswith("DISPATCHER_")}
+    kept = {
+        key: value
+        for key, value in os.environ.items()
+        if not key.startswith("DISPATCHER_") and key != "PYTHONDONTWRITEBYTECODE"
+    }
     environment = kept | {f"DISPATCHER_{name.upper()}": value for name, value in settings.items()}
     with (
         tempfile.TemporaryFile() as output,
