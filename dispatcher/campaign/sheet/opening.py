@@ -31,7 +31,7 @@ def open_sheet(
     sheet: str | None = None,
     encoding: str | None = None,
     locale: Locale = Locale.IT,
-    chunk_rows: int = 32_768,
+    chunk_rows: int = 65_536,
 ) -> Sheet:
     """Open a CSV file or a worksheet (xlsx, xlsm, xls, ods); what it is is decided by its content.
 

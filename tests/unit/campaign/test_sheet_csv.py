@@ -17,7 +17,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from dispatcher.campaign.reasons import Reason
-from dispatcher.campaign.sheet import Sheet, SheetKind, open_sheet, unguard_formula
+from dispatcher.campaign.sheet import Sheet, SheetKind, encoding, open_sheet, unguard_formula
 from dispatcher.campaign.sheet.csv_source import CsvSource
 
 PHONE = "+393123456789"  # the example mobile number of libphonenumber for Italy
@@ -212,8 +212,11 @@ def test_a_csv_that_is_called_xls_is_read_as_what_it_is(tmp_path: Path) -> None:
     assert open_sheet(write(tmp_path, "a\tb\n1\t2\n", "old.xls")).kind is SheetKind.CSV
 
 
-def test_records_and_row_numbers_hold_over_block_borders(tmp_path: Path) -> None:
-    """Several blocks of 2 MB, quoted line ends and a ragged row wherever the borders fall."""
+def test_records_and_row_numbers_hold_over_block_borders(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Several blocks, quoted line ends and a ragged row wherever the borders fall."""
+    monkeypatch.setattr(encoding, "BLOCK_BYTES", 1 << 20)
     out = io.StringIO()
     writer = csv.writer(out, delimiter=";", lineterminator="\r\n")
     writer.writerow(["n", "text"])
