@@ -35,11 +35,13 @@ _taken_apart = cache(tomllib.loads)
 
 @cache
 def _section(language: str, section: str) -> Mapping[str, Any]:
-    """The entries of a section, from the files that have a part of it."""
+    """The entries of a section, from the files that have a part of it.  Raises KeyError where none has."""
     entries: dict[str, Any] = {}
     for topic in _topics(language):
         if f"[{section}]" in topic or f"[{section}." in topic:
             entries.update(_taken_apart(topic).get(section, {}))
+    if not entries:
+        raise KeyError(section)
     return entries
 
 

@@ -217,6 +217,11 @@ def test_a_code_in_a_sentence_is_worded(code: str, facts: dict[str, Any], englis
     assert error.found == facts["found"]
 
 
+def test_a_section_that_is_not_there_is_a_bug_and_no_blank() -> None:
+    with pytest.raises(KeyError):
+        f"{Fact('finished', 'en'):campain_states}"
+
+
 @pytest.mark.parametrize("language", OTHERS)
 def test_sentences_are_translated(language: str) -> None:
     same = {
