@@ -46,6 +46,17 @@ def test_what_was_seen_is_known_even_where_halves_are_alike(chunks: list[list[tu
             known.add(pair)
 
 
+def test_what_was_seen_stays_known_while_the_table_grows() -> None:
+    pairs = np.random.default_rng(5).integers(0, 300, (150_000, 2)).astype(np.uint64)
+    seen, known = Seen(), set[tuple[int, int]]()
+    for chunk in np.split(pairs, [3, 40_000, 40_001, 110_000]):
+        found = seen.before(chunk).tolist()
+        for first, second, repeated in zip(*chunk.T.tolist(), found, strict=True):
+            assert repeated == ((first, second) in known)
+            known.add((first, second))
+    assert len(known) > 70_000  # more than half of what the table begins with
+
+
 def test_other_seeds_give_other_fingerprints() -> None:
     numbers, texts = Recipients.of(["+39312345678"]).numbers, pa.array(["Ciao"])
     one, other = (fingerprints(numbers, texts, seed) for seed in (SEED, SEED + 1))
