@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis import settings
 
 from tests.servers.postgres import Postgres, PostgresServer
 from tests.servers.valkey import OwnDatabase, Valkey, ValkeyServer
@@ -16,6 +17,12 @@ SETTINGS = ("DISPATCHER_", "OPENAPI_")
 KEPT = "DISPATCHER_TEST_"  # where a test run finds its servers, not a setting
 NAMED_POSTGRES, NAMED_REDIS = "DISPATCHER_TEST_POSTGRES", "DISPATCHER_TEST_REDIS"
 LANGUAGE = ("LC_ALL", "LC_MESSAGES", "LANGUAGE")
+
+
+def pytest_configure() -> None:
+    """How long an example takes is no mistake: other tests run beside it."""
+    settings.register_profile("untimed", settings(), deadline=None)
+    settings.load_profile("untimed")
 
 
 def pytest_xdist_auto_num_workers(config: pytest.Config) -> int:
