@@ -40,9 +40,8 @@ class _Part:
         if self.places is None:
             return self.unusual.of_texts(first, last).table(codes)
         unusual, places = self.unusual, self.places[first:last]
-        if len(unusual.lengths) > len(
-            places
-        ):  # a table of all the texts would be larger than what is asked for
+        # a table of all the texts may be larger than what is asked for
+        if len(unusual.lengths) > len(places):
             used, places = np.unique(places, return_inverse=True)
             unusual = unusual.at(used)
         return unusual.table(codes).take(places, axis=1)

@@ -34,7 +34,7 @@ class Piece:
 
 @dataclass(frozen=True)
 class Outside:
-    """The characters outside GSM-7 of some texts: ``codes`` are all that there are, in ascending order."""
+    """The characters outside GSM-7 of some texts; ``codes`` (ascending) has all of them, and perhaps more."""
 
     codes: Numbers
     characters: Composition

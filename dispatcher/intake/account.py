@@ -8,9 +8,8 @@ from datetime import datetime
 from decimal import Decimal
 from typing import TYPE_CHECKING
 
-if (
-    TYPE_CHECKING
-):  # whoever only looks at what was found needs no HTTP, and a plan without an account none of this
+# whoever only looks at what was found needs no HTTP, and a plan without an account none of this
+if TYPE_CHECKING:
     from pydantic import SecretStr
 
     from dispatcher.gateway.account import Account

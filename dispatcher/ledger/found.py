@@ -64,6 +64,7 @@ class _Listed(TypeDecorator[Sequence[Any]]):
 
 @compiles(OneOf, "sqlite")
 def _in_json(element: OneOf, compiler: SQLCompiler, **options: Any) -> str:
+    # SQLite ends a text of JSON at its first NUL: no recipient and no message id (models.Name) has one
     column, values = (compiler.process(clause, **options) for clause in element.clauses)
     return f"{column} IN (SELECT value FROM json_each({values}))"  # noqa: S608 - clauses, never text from outside
 

@@ -75,9 +75,8 @@ class Breaker:
     """The campaign sends with a token of its own, whose limits answer like an empty wallet, or like a busy gateway."""
     _throttled_since: float | None = None
     _recent: deque[bool] = field(default_factory=lambda: deque(maxlen=REFUSALS_OF_LAST[1]))
-    _refused_lately: int = (
-        0  # of the recent ones: to count them at every answer would cost more than the answer
-    )
+    # of the recent ones: to count them at every answer would cost more than the answer
+    _refused_lately: int = 0
     _refused: int = 0
     _doubts: int = 0
     _strangers: int = 0

@@ -53,8 +53,7 @@ class Digits:
     def at(self, position: int) -> NDArray[np.uint8]:
         """Each cell's digit at a position, END behind its last one."""
         digit = self.row[self.begin + position]
-        if position >= self.count.min(initial=position):
-            digit[self.count <= position] = END
+        digit[self.count <= position] = END
         return digit
 
     def without(self, length: int) -> Digits:
