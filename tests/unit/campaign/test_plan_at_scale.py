@@ -237,6 +237,7 @@ def compare(folder: Path, rows: int, kind: str, encoding: str, gsm7: bool) -> No
     [
         ("fields", "utf-8", False),
         ("composed", "utf-8", False),
+        ("composed", "utf-8", True),
         ("logic", "utf-16", False),
         ("column", "cp1252", True),
     ],

@@ -319,6 +319,31 @@ def test_literal_texts(value: str | None, expected: Rendered) -> None:
     assert rows(literal([value, "ok"], "Testo")) == [expected, Rendered("ok")]
 
 
+SPLIT = [
+    (sign[:place], sign[place:]) for sign in ("{{", "{%", "}}", "Err:502") for place in range(1, len(sign))
+]
+
+
+@pytest.mark.parametrize(("first", "second"), SPLIT)
+def test_a_placeholder_across_two_fields_is_found(first: str, second: str) -> None:
+    template = compile_template("Ciao {{ a }}{{ b }}", ["a", "b"])
+    cells = {"a": ["Ada", first], "b": ["Rossi", second]}
+
+    assert rows(template.render(pd.DataFrame(cells))) == [
+        Rendered("Ciao AdaRossi"),
+        Rendered(None, Reason.TEXT_LEFTOVER),
+    ]
+
+
+@pytest.mark.parametrize(
+    "source", ["{{ nome|d('') }} Ciao", "Ciao {{ nome|d('') }}", "{{ nome|d(' ') }} Ciao"]
+)
+def test_blanks_beside_an_empty_default_are_taken_off(source: str) -> None:
+    column = compile_template(source, ["Nome"]).render(pd.DataFrame({"Nome": [""]}))
+
+    assert (rows(column), column.made_of) == ([Rendered("Ciao")], None)
+
+
 def test_an_arrow_backed_column_with_missing_cells() -> None:
     cells = pd.DataFrame({"Nome": pd.Series(["Ada", None], dtype="str")})
     assert rows(compile_template("Ciao {{ nome }}", ["Nome"]).render(cells)) == [
@@ -350,10 +375,6 @@ def test_the_pieces_of_texts_that_are_tidied_are_not_told(cells: list[str]) -> N
     column = compile_template("Ciao {{ nome }}!", ["Nome"]).render(pd.DataFrame({"Nome": cells}))
 
     assert column.made_of is None
-    assert (
-        compile_template("{{ nome|d(' ') }} Ciao", ["Nome"]).render(pd.DataFrame({"Nome": [""]})).made_of
-        is None
-    )
 
 
 def test_no_rows() -> None:

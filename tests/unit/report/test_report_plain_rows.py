@@ -8,7 +8,7 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from dispatcher.report.plainrows import NotPlain, PlainRows
@@ -113,6 +113,7 @@ KINDS = (TEXTS | st.text(max_size=5), st.integers(0, 3), st.decimals(0, 2, place
     ),
     st.sampled_from(["", "x:"]),
 )
+@example([["x" * 32_768]], "")
 def test_cells_by_the_column_and_one_by_one(columns: list[list[CellValue]], prefix: str) -> None:
     numbers = list(range(7, 7 + len(columns[0]))) if columns else [7, 8]
     writer = CellWriter(prefix)
