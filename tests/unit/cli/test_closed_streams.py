@@ -52,6 +52,21 @@ def test_a_full_disk_behind_the_output_is_told_of(tmp_path: Path, command: str, 
     assert "Traceback" not in ended.stderr.decode()
 
 
+@pytest.mark.parametrize(("flags", "told"), [(["--json"], b"Nobody has opted out.\n"), ([], b"")])
+def test_a_reader_who_has_gone_away_is_no_mistake(tmp_path: Path, flags: list[str], told: bytes) -> None:
+    reading, writing = os.pipe()
+    os.close(reading)  # what `head` does when it has read enough
+    env = {**os.environ, "DISPATCHER_LEDGER": f"sqlite:///{tmp_path}/ledger.db"}
+    program = [sys.executable, "-m", "dispatcher", "optout", "list", *flags]
+    try:
+        ended = subprocess.run(
+            program, cwd=tmp_path, env=env, stdout=writing, stderr=subprocess.PIPE, timeout=60
+        )
+    finally:
+        os.close(writing)
+    assert (ended.returncode, ended.stderr) == (0, told)
+
+
 def test_a_second_ctrl_c_ends_without_a_traceback() -> None:
     ended = subprocess.run([sys.executable, "-c", TWICE], capture_output=True, timeout=60)
     assert (ended.returncode, ended.stderr) == (Interrupted.exit_code, b"")
