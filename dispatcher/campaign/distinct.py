@@ -32,7 +32,8 @@ class Distinct:
     @cached_property
     def column(self) -> pa.Array:
         """One text a row."""
-        return self.texts.take(pa.array(self.places))
+        # a long text that nearly every row has is more bytes than 32-bit offsets can count
+        return self.texts.cast(pa.large_string()).take(pa.array(self.places))
 
     @cached_property
     def unusual(self) -> Unusual:
