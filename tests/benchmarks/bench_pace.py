@@ -40,6 +40,8 @@ class Share:
 def measure(field: Battlefield, processes: int, rows: int, loading: int) -> tuple[Share, Account]:
     """The shares, and the account of everything that was sent."""
     files = {field.file(f"campaign{i}.csv", rows, first=i * rows): rows for i in range(processes)}
+    # made before anything is sent: the gateway counts arrivals in this process, and must not wait for it
+    large = campaign_file(field.folder / "large.csv", loading, first=5_000_000) if loading else None
     senders = [field.start(file) for file in files]
     began = ended = None
     loader: subprocess.Popen[bytes] | None = None
@@ -49,11 +51,13 @@ def measure(field: Battlefield, processes: int, rows: int, loading: int) -> tupl
             now = time.monotonic()
             if first_end is None and any(sender.poll() is not None for sender in senders):
                 first_end = now
-            arrivals = field.simulator.simulator.arrivals() if loading and loader is None else []
-            if arrivals and now - arrivals[0].monotonic > 2 * SETTLE_IN + BEFORE_LOADING:
-                began, loader = now, load_beside(field, loading)
+            arrivals = field.simulator.simulator.arrivals() if large and loader is None else []
+            if large and arrivals and now - arrivals[0].monotonic > 2 * SETTLE_IN + BEFORE_LOADING:
+                began, loader = now, load_beside(field, large)
             if loader is not None and ended is None and loader.poll() is not None:
                 ended = now
+                if loader.returncode:
+                    raise RuntimeError((field.folder / "large.log").read_text()[-1_000:])
             time.sleep(0.1)
     finally:
         for process in (*senders, *([loader] if loader else [])):
@@ -73,9 +77,8 @@ def rate(times: Sequence[float], start: float, stop: float) -> float:
     return sum(start <= at < stop for at in times) / (stop - start)
 
 
-def load_beside(field: Battlefield, rows: int) -> subprocess.Popen[bytes]:
+def load_beside(field: Battlefield, file: Path) -> subprocess.Popen[bytes]:
     """One more process, which plans a large file into the ledger."""
-    file = campaign_file(field.folder / "large.csv", rows, first=5_000_000)
     child = [sys.executable, "-m", "tests.benchmarks.children", "beside", field.ledger_url, str(file)]
     return field.launch(child, "large")
 

@@ -62,9 +62,9 @@ def load(file: str, folder: str) -> None:
 
 
 def beside(ledger_url: str, file: str) -> None:
-    """Plan the file into a ledger that others work on; prints the seconds."""
+    """Plan a file with texts of its own into a ledger that others work on; prints the seconds."""
     ledger = Ledger.open(ledger_url)
-    asked = request(file)
+    asked = PlanRequest(Path(file), options=PlanOptions(sender="Studio Sole"))
     planner = make_planner(asked, BOOK, Funds({}, None), NoHistory())
     inputs = Path(file).with_suffix(".inputs")
     load_request = LoadRequest(asked, identify(asked), GATEWAY, "benchmark", inputs, BOOK, None, {})
