@@ -63,8 +63,7 @@ class Unusual:
         """Which of ``codes`` (ascending; one a line) stand in which text."""
         there = np.zeros((len(codes), len(self.lengths)), np.bool_)
         if len(codes):
-            place = np.minimum(np.searchsorted(codes, self.codes), len(codes) - 1)
-            known = codes[place] == self.codes
+            place, known = looked_up(self.codes, codes)
             there[place[known], self.rows[known]] = True
         return there
 
@@ -98,6 +97,12 @@ def unusual_characters(texts: pa.Array, *, signs: bool = False) -> Unusual:
     rows = np.repeat(np.arange(len(in_each)), in_each)
     surplus = np.concatenate([[0], np.cumsum(width - np.uint8(1), dtype=np.int64)])[before]
     return Unusual(rows, codes, np.diff(ends) - np.diff(surplus))
+
+
+def looked_up(wanted: Numbers, codes: Numbers) -> tuple[Numbers, Flags]:
+    """Where each of ``wanted`` stands among ``codes`` (ascending, one at least), and whether it stands there at all."""
+    place = np.minimum(np.searchsorted(codes, wanted), len(codes) - 1)
+    return place, codes[place] == wanted
 
 
 def flags(array: Any) -> Flags:

@@ -14,7 +14,7 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dispatcher.campaign.characters import Flags, Numbers, Unusual, unusual_characters
+from dispatcher.campaign.characters import Flags, Numbers, Unusual, looked_up, unusual_characters
 from dispatcher.campaign.distinct import Distinct
 
 Rows = npt.NDArray[np.intp]
@@ -23,28 +23,25 @@ Entry = TypeVar("Entry", bound=np.generic)
 
 @dataclass(frozen=True)
 class _Part:
-    """Row ``i`` has the ``unusual`` characters of text ``places[i]``; where there are no places, of text ``i``."""
+    """The ``unusual`` characters of ``pieces``; without pieces row ``i`` has those of text ``i``."""
 
     unusual: Unusual
-    places: Rows | None
+    pieces: Distinct | None
+
+    @classmethod
+    def of(cls, pieces: Distinct) -> _Part:
+        return cls(pieces.unusual, pieces)
 
     def of_rows(self, of_texts: npt.NDArray[Entry]) -> npt.NDArray[Entry]:
-        return of_texts if self.places is None else of_texts[self.places]
+        return of_texts if self.pieces is None else of_texts[self.pieces.places]
 
     def at(self, rows: Rows) -> _Part:
-        if self.places is None:
-            return _Part(self.unusual.at(rows), None)
-        return _Part(self.unusual, self.places[rows])
+        return _Part(self.unusual.at(rows), None) if self.pieces is None else _Part.of(self.pieces.at(rows))
 
     def table(self, codes: Numbers, first: int, last: int) -> Flags:
-        if self.places is None:
+        if self.pieces is None:
             return self.unusual.of_texts(first, last).table(codes)
-        unusual, places = self.unusual, self.places[first:last]
-        # a table of all the texts may be larger than what is asked for
-        if len(unusual.lengths) > len(places):
-            used, places = np.unique(places, return_inverse=True)
-            unusual = unusual.at(used)
-        return unusual.table(codes).take(places, axis=1)
+        return self.pieces.at(slice(first, last)).table(codes)
 
 
 @dataclass(frozen=True)
@@ -62,7 +59,7 @@ class Composition:
     @classmethod
     def joined(cls, rows: int, pieces: Sequence[Distinct]) -> Composition:
         """Of texts that are made of these pieces, in whatever order."""
-        return cls(rows, [_Part(piece.unusual, piece.places) for piece in pieces])
+        return cls(rows, list(map(_Part.of, pieces)))
 
     @property
     def lengths(self) -> Numbers:
@@ -120,5 +117,5 @@ class ByCode:
         """The numbers of any characters."""
         if not any(self.numbers):
             return np.zeros(len(codes), np.int64)
-        place = np.minimum(np.searchsorted(self.codes, codes), len(self.codes) - 1)
-        return np.where(self.codes[place] == codes, np.array(self.numbers, np.int64)[place], 0)
+        place, known = looked_up(codes, self.codes)
+        return np.where(known, np.array(self.numbers, np.int64)[place], 0)

@@ -134,13 +134,13 @@ class CostlyCharacters:
         blamed: dict[str | None, Flags] = {None: part.there & own[:, None]}
         rows = slice(part.first, part.last)
         here = {heading: cell.at(rows).composed() for heading, cell in cells.items()}
-        blamed |= {heading: part.there & part.among(cell) for heading, cell in here.items()}
+        blamed |= {heading: part.there & cell.table(part.codes) for heading, cell in here.items()}
         nobodys = part.there & ~reduce(np.logical_or, blamed.values())
         for heading, cell in here.items():
             if not nobodys.any():
                 break
             # a filter changed it: à is in GSM-7, and À, which upper makes of it, is not
-            changed = nobodys & part.among(cell.mapped(_in_either_case))
+            changed = nobodys & cell.mapped(_in_either_case).table(part.codes)
             blamed[heading] |= changed
             nobodys &= ~changed
         blamed[None] |= nobodys

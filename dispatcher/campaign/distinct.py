@@ -9,7 +9,14 @@ import numpy as np
 import numpy.typing as npt
 import pyarrow as pa
 
-from dispatcher.campaign.characters import Flags, Unusual, composed, may_not_be_composed, unusual_characters
+from dispatcher.campaign.characters import (
+    Flags,
+    Numbers,
+    Unusual,
+    composed,
+    may_not_be_composed,
+    unusual_characters,
+)
 
 Rows = npt.NDArray[np.intp]
 
@@ -47,8 +54,16 @@ class Distinct:
             some = Distinct(self.texts, places)
             some.unusual = self.unusual
             return some
-        used, places = np.unique(places, return_inverse=True)
-        return Distinct(self.texts.take(pa.array(used)), places)
+        used = np.flatnonzero(np.bincount(places, minlength=len(self.texts)))
+        place_of = np.zeros(len(self.texts), np.intp)
+        place_of[used] = np.arange(len(used))
+        some = Distinct(self.texts.take(pa.array(used)), place_of[places])
+        some.unusual = self.unusual.at(used)
+        return some
+
+    def table(self, codes: Numbers) -> Flags:
+        """Which of ``codes`` (ascending; one a line) stand in which row."""
+        return self.unusual.table(codes).take(self.places, axis=1)
 
     def replaced(self, rows: Rows, text: str) -> Distinct:
         """With another text in some rows."""

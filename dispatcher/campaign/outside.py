@@ -12,7 +12,6 @@ from dataclasses import dataclass
 from dispatcher.campaign.alphabet import OUTSIDE, kinds_of
 from dispatcher.campaign.characters import Flags, Numbers
 from dispatcher.campaign.composition import Composition
-from dispatcher.campaign.distinct import Distinct
 
 #: Texts times characters that are looked at together.
 _MOST_CELLS = 4_000_000
@@ -26,10 +25,6 @@ class Piece:
     last: int
     codes: Numbers
     there: Flags
-
-    def among(self, cells: Distinct) -> Flags:
-        """The same table for cells of these texts."""
-        return cells.unusual.table(self.codes).take(cells.places, axis=1)
 
 
 @dataclass(frozen=True)
