@@ -2,12 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from datetime import UTC, datetime
+from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
-from dispatcher.ledger import ROW_COLUMNS, Ledger, NewCampaign, RowState, Totals, to_instant
+from dispatcher.ledger import (
+    ROW_COLUMNS,
+    Accepted,
+    ClaimRequest,
+    Ledger,
+    NewCampaign,
+    RowState,
+    Totals,
+    to_instant,
+)
 
 START = datetime(2026, 3, 2, 9, 0, tzinfo=UTC)
 RESERVE = 50_000  # micro-units a row
@@ -57,3 +66,19 @@ def load_campaign(
     cost = Decimal(RESERVE * len(rows)) / 1_000_000
     ledger.loading.finish_loading(campaign, Totals(rows=len(rows), parts=parts, estimated_cost=cost), now)
     return campaign
+
+
+def have_accepted(
+    ledger: Ledger, campaign: int, charges: Mapping[int, Decimal | None], sent_at: datetime = START
+) -> None:
+    """Send a planned campaign's first rows, those that ``charges`` name: row 2 is accepted as message m2."""
+    assert ledger.campaigns.begin_preflight(campaign, START)
+    assert ledger.campaigns.start_sending(campaign, START)
+    deadline = START + timedelta(seconds=30)
+    request = ClaimRequest(owner="me", token="t", limit=len(charges), deadline=deadline, now=START)
+    ledger.rows.settle_and_claim(campaign, [], request, START)
+    accepted = [
+        Accepted(token="t", row=row, message_id=f"m{row}", sent_at=sent_at, actual_cost=charge)
+        for row, charge in charges.items()
+    ]
+    ledger.rows.settle_and_claim(campaign, accepted, None, START)

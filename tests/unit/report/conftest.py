@@ -9,12 +9,20 @@ from typing import NamedTuple
 
 import pytest
 
+from dispatcher.ledger import Ledger
 from dispatcher.report import Answers, ReportWritten, Source, write_report
 
 SENT = "2026-12-01 09:00:05"
 
 Write = Callable[..., ReportWritten]
 Package = Callable[..., Path]
+
+
+@pytest.fixture
+def ledger(tmp_path: Path) -> Iterator[Ledger]:
+    opened = Ledger.open(f"sqlite:///{tmp_path / 'l.db'}", create=True)
+    yield opened
+    opened.dispose()
 
 
 class Answer(NamedTuple):

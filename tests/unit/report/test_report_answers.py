@@ -2,48 +2,28 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 from typing import Any
 from zoneinfo import ZoneInfo
 
-import pytest
-
 from dispatcher.campaign.reasons import Reason
-from dispatcher.ledger import Accepted, ClaimRequest, DeliveryReport, Ledger, RowState
+from dispatcher.ledger import DeliveryReport, Ledger, RowState
 from dispatcher.ledger.report_pages import PAGE
 from dispatcher.report.answers import Answering
 from dispatcher.report.rows import COLUMNS, row_by_row
 from dispatcher.wording import Wording
-from tests.unit.loaded import START, load_campaign, loadable_row
+from tests.unit.loaded import START, have_accepted, load_campaign, loadable_row
 
 D, R = Decimal, RowState
 CHARGES = {2: D("0.05"), 3: D("1.000000"), 4: None}
 SENT, LATER = START + timedelta(milliseconds=999), START + timedelta(seconds=61)
 
 
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(f"sqlite:///{tmp_path / 'l.db'}", create=True)
-    yield opened
-    opened.dispose()
-
-
 def sent(ledger: Ledger, number: int, rows: list[tuple[Any, ...]]) -> int:
     """A campaign with rows 2 to 4 accepted, 2 of them delivered; all rows else as they are loaded."""
     campaign = load_campaign(ledger, number, rows, START)
-    assert ledger.campaigns.begin_preflight(campaign, START)
-    assert ledger.campaigns.start_sending(campaign, START)
-    deadline = START + timedelta(seconds=30)
-    request = ClaimRequest(owner="me", token="t", limit=3, deadline=deadline, now=START)
-    ledger.rows.settle_and_claim(campaign, [], request, START)
-    accepted = [
-        Accepted(token="t", row=row, message_id=f"m{row}", sent_at=SENT, actual_cost=charge)
-        for row, charge in CHARGES.items()
-    ]
-    ledger.rows.settle_and_claim(campaign, accepted, None, START)
+    have_accepted(ledger, campaign, CHARGES, SENT)
     reports = [DeliveryReport(message_id="m2", seen_at=LATER, state=R.DELIVERED, delivered_at=LATER)]
     ledger.deliveries.record("sandbox", reports, LATER)
     return campaign

@@ -2,30 +2,20 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from datetime import timedelta
 from decimal import Decimal
-from pathlib import Path
 
 import pytest
 
-from dispatcher.ledger import Accepted, ClaimRequest, DeliveryReport, Ledger, RowState
+from dispatcher.ledger import DeliveryReport, Ledger, RowState
 from dispatcher.ledger.forecasts import Foretold
 from dispatcher.report.fates import COLOURS, FATES, Fate
 from dispatcher.report.sheets.model import ExtraSheet
 from dispatcher.report.sheets.overview import MOST_COUNTRIES, overview_sheets
 from dispatcher.wording import LANGUAGES, Wording
-from tests.unit.loaded import START, load_campaign, loadable_row
+from tests.unit.loaded import START, have_accepted, load_campaign, loadable_row
 
 D = Decimal
 CHARGES = {2: D("0.05"), 3: D("0.061"), 4: D("0.05"), 5: D("0.05"), 6: None}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(f"sqlite:///{tmp_path / 'l.db'}", create=True)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
@@ -37,16 +27,7 @@ def campaign(ledger: Ledger) -> int:
         loadable_row(7, RowState.INVALID, recipient=None, country=None, route=None, estimated_cost=None),
     ]
     number = load_campaign(ledger, 1, rows, START)
-    assert ledger.campaigns.begin_preflight(number, START)
-    assert ledger.campaigns.start_sending(number, START)
-    deadline = START + timedelta(seconds=30)
-    request = ClaimRequest(owner="me", token="t", limit=9, deadline=deadline, now=START)
-    ledger.rows.settle_and_claim(number, [], request, START)
-    answers = [
-        Accepted(token="t", row=row, message_id=f"m{row}", sent_at=START, actual_cost=charge)
-        for row, charge in CHARGES.items()
-    ]
-    ledger.rows.settle_and_claim(number, answers, None, START)
+    have_accepted(ledger, number, CHARGES)
     ends = {"m2": RowState.DELIVERED, "m3": RowState.EXPIRED}
     reports = [DeliveryReport(message_id=name, seen_at=START, state=state) for name, state in ends.items()]
     ledger.deliveries.record("sandbox", reports, START)

@@ -7,7 +7,6 @@ import json
 import re
 import shutil
 import subprocess
-from collections.abc import Iterator
 from datetime import timedelta
 from decimal import Decimal
 from html.parser import HTMLParser
@@ -29,13 +28,6 @@ ROME = ZoneInfo("Europe/Rome")
 HOSTILE = '<script>document.title="taken"</script><img src=x onerror=alert(1)> \u202eםולש "\' 🎉.xlsx'
 BROWSER = next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
 VOID = {"meta"}
-
-
-@pytest.fixture
-def ledger(tmp_path: Path) -> Iterator[Ledger]:
-    opened = Ledger.open(f"sqlite:///{tmp_path / 'l.db'}", create=True)
-    yield opened
-    opened.dispose()
 
 
 @pytest.fixture
