@@ -23,7 +23,7 @@ from dispatcher.gateway.account_models import ReadThing, Scope, Subscription, To
 from dispatcher.gateway.answers import read_object
 from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.outcomes import Outcome, judge_exception
-from dispatcher.gateway.transport import Answer, address
+from dispatcher.gateway.wire import Answer
 
 _MAX_ANSWER = 4 * 1024 * 1024
 _PAGE = 100
@@ -54,8 +54,7 @@ class Account(Connected):
 
     def __init__(self, config: AccountConfig) -> None:
         check_base_url(config.base_url)
-        self._base_url = config.base_url.rstrip("/")
-        self._host = urlsplit(self._base_url).netloc
+        self._host = urlsplit(config.base_url).netloc
         self._transport = open_transport(
             config.base_url,
             connections=4,
@@ -148,10 +147,10 @@ class Account(Connected):
     async def _ask(self, method: str, path: str, body: Mapping[str, Any] | None = None) -> Answer:
         headers = self._headers if body is None else {**self._headers, "Content-Type": "application/json"}
         content = None if body is None else json.dumps(body).encode()
-        url = address(self._base_url + path)
+        head = self._transport.head(method, path, headers)
         try:
-            response = await self._transport.exchange(method, url, headers, content, max_body=_MAX_ANSWER)
-        except httpx.TransportError as exc:
+            response = await self._transport.exchange(head, content, max_body=_MAX_ANSWER)
+        except httpx.RequestError as exc:
             verdict = judge_exception(exc)
             if verdict.outcome is Outcome.NOT_SENT:
                 raise Unreachable("account_not_reached", host=self._host, reason=verdict.detail) from exc

@@ -14,9 +14,7 @@ from pathlib import Path
 from urllib.parse import quote, urlencode, urlsplit
 
 import httpx
-from multidict import CIMultiDict
 from pydantic import SecretStr
-from yarl import URL
 
 from dispatcher import __version__
 from dispatcher.errors import DispatcherError, Halted, Unreachable, UsageError
@@ -24,7 +22,8 @@ from dispatcher.gateway.answers import read_date, read_message, read_object
 from dispatcher.gateway.connecting import Connected, check_base_url, open_transport
 from dispatcher.gateway.models import Message, OtpRequest, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict, judge_answer, judge_exception
-from dispatcher.gateway.transport import Answer, address
+from dispatcher.gateway.transport import Head
+from dispatcher.gateway.wire import Answer
 
 _MAX_ANSWER = 1024 * 1024
 _MAX_LISTING = 32 * 1024 * 1024
@@ -78,8 +77,7 @@ class Gateway(Connected):
 
     def __init__(self, config: GatewayConfig, *, now: Callable[[], datetime] = utc_now) -> None:
         check_base_url(config.base_url)
-        self._base_url = config.base_url.rstrip("/")
-        self._host = urlsplit(self._base_url).netloc
+        self._host = urlsplit(config.base_url).netloc
         self._now = now
         self._transport = open_transport(
             config.base_url,
@@ -88,8 +86,6 @@ class Gateway(Connected):
             proxy=config.proxy,
             ca_file=config.ca_file,
         )
-        self._sends = {route: address(f"{self._base_url}/{route}-messages") for route in Route}
-        self._otp = address(f"{self._base_url}/otp")
         self._user_agent = config.user_agent
         self._use(config.token)
 
@@ -100,7 +96,11 @@ class Gateway(Connected):
             "Accept": "application/json",
             "Accept-Encoding": "identity",
         }
-        self._json_headers = CIMultiDict({**self._headers, "Content-Type": "application/json"})
+        json_headers = {**self._headers, "Content-Type": "application/json"}
+        self._sends = {
+            route: self._transport.head("POST", f"/{route}-messages", json_headers) for route in Route
+        }
+        self._otp = self._transport.head("POST", "/otp", json_headers)
 
     def with_token(self, token: SecretStr) -> Gateway:
         """The same connections under another token; closing this one closes them for both."""
@@ -133,7 +133,7 @@ class Gateway(Connected):
         messages = tuple(message for item in listed if (message := read_message(item)) is not None)
         return Page(
             messages=messages,
-            server_date=read_date(response.headers.get("Date")),
+            server_date=read_date(response.headers.get("date")),
             unreadable=len(listed) - len(messages),
             count=len(listed),
         )
@@ -154,24 +154,22 @@ class Gateway(Connected):
             raise self._failure(response)
         return message
 
-    async def _post(self, url: URL, request: SendRequest | OtpRequest) -> Verdict:
+    async def _post(self, head: Head, request: SendRequest | OtpRequest) -> Verdict:
         dry_run = request.options is not None and request.options.dry_run
         content = request.model_dump_json(exclude_none=True).encode()
         try:
-            response = await self._transport.exchange(
-                "POST", url, self._json_headers, content, max_body=_MAX_ANSWER
-            )
-        except httpx.TransportError as exc:
+            response = await self._transport.exchange(head, content, max_body=_MAX_ANSWER)
+        except httpx.RequestError as exc:
             return judge_exception(exc)
         return judge_answer(
             response.status_code, response.headers, response.content, dry_run=dry_run, now=self._now()
         )
 
     async def _get(self, path: str, max_body: int) -> Answer:
-        url = address(self._base_url + path)
+        head = self._transport.head("GET", path, self._headers)
         try:
-            return await self._transport.exchange("GET", url, self._headers, max_body=max_body)
-        except httpx.TransportError as exc:
+            return await self._transport.exchange(head, max_body=max_body)
+        except httpx.RequestError as exc:
             raise failure(judge_exception(exc), self._host) from exc
 
     def _failure(self, response: Answer) -> DispatcherError:

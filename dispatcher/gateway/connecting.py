@@ -11,14 +11,14 @@ from urllib.parse import urlsplit
 import httpx
 
 from dispatcher.errors import UsageError
-from dispatcher.gateway.transport import AiohttpTransport, Timeouts
+from dispatcher.gateway.transport import Timeouts, Transport
 from dispatcher.settings import is_loopback, masked
 
 
 class Connected:
     """A client over a transport of its own, which is closed at the end of an ``async with`` block."""
 
-    _transport: AiohttpTransport
+    _transport: Transport
 
     async def aclose(self) -> None:
         """Close all connections."""
@@ -35,21 +35,33 @@ class Connected:
 
 def open_transport(
     base_url: str, *, connections: int, timeout: float, proxy: str | None, ca_file: Path | None
-) -> AiohttpTransport:
+) -> Transport:
     """Connections to ``base_url``; ``timeout`` is seconds for a request as a whole.
 
     ``ca_file`` (PEM) is trusted in addition to the public authorities.  ``proxy`` is not used for loopback addresses.
     Raises UsageError for either when it cannot be used.
     """
-    parts = urlsplit(base_url)
-    if proxy is not None and urlsplit(proxy).scheme not in ("http", "https"):
-        raise UsageError("gateway_proxy_invalid", found=urlsplit(proxy).scheme)
-    return AiohttpTransport(
+    origin, through = _address(base_url), None if proxy is None else _address(proxy)
+    if origin is None:
+        raise UsageError("gateway_url_invalid", found=masked(base_url))
+    if proxy is not None and through is None:
+        raise UsageError("gateway_proxy_invalid", found=masked(proxy))
+    return Transport(
+        origin,
         connections=connections,
-        ssl_context=_ssl_context(ca_file) if parts.scheme == "https" else None,
-        proxy=None if is_loopback(base_url) else proxy,
+        ssl_context=_ssl_context(ca_file) if origin.scheme == "https" else None,
+        proxy=None if is_loopback(base_url) else through,
         timeouts=Timeouts.within(timeout),
     )
+
+
+def _address(url: str) -> httpx.URL | None:
+    """The URL, if it names a host that HTTP can be spoken with."""
+    try:
+        read = httpx.URL(url)
+    except httpx.InvalidURL:
+        return None
+    return read if read.scheme in ("http", "https") and read.host else None
 
 
 def check_base_url(url: str) -> None:

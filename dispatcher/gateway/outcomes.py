@@ -119,18 +119,18 @@ def judge_answer(
 ) -> Verdict:
     """What the answer to a send (or to a dry run) means.
 
-    ``headers``: any mapping that finds ``Date`` and ``Retry-After`` under these names.  ``now``: aware;
+    ``headers``: names in lower case.  ``now``: aware;
     only for a ``Retry-After`` given as a date, where there is no ``Date``.  For a dry run the outcomes are the
     same, though no money can be in doubt.
     """
     document = read_object(body)
-    code, server_date = error_code(document), read_date(headers.get("Date"))
+    code, server_date = error_code(document), read_date(headers.get("date"))
     verdict = _danger(status, document, code, dry_run) or _ordinary(status, document, code, dry_run)
     return verdict._replace(
         http_status=status,
         code=code,
         # a time is meant by the clock of who wrote it
-        retry_after=read_retry_after(headers.get("Retry-After"), server_date or now),
+        retry_after=read_retry_after(headers.get("retry-after"), server_date or now),
         server_date=server_date,
     )
 
@@ -218,7 +218,7 @@ EXCEPTIONS: _Exceptions = {
 
 def judge_exception(exc: BaseException) -> Verdict:
     """What a request that ended in ``exc`` means; ``exc`` comes from
-    :class:`~dispatcher.gateway.transport.AiohttpTransport`.
+    :class:`~dispatcher.gateway.transport.Transport`.
 
     Exact classes only: a class that is not in the table, a subclass of "never left" included, proves nothing.
     """

@@ -310,6 +310,10 @@ def test_settings_that_cannot_work_are_refused(tmp_path: Path) -> None:
         ({"ca_file": no_pem}, "gateway_ca_file"),
         ({"ca_file": tmp_path / "missing.pem"}, "gateway_ca_file"),
         ({"proxy": "socks5://user:pa55@proxy.example:1080"}, "gateway_proxy_invalid"),
+        ({"proxy": "http://user:pa55@"}, "gateway_proxy_invalid"),
+        ({"proxy": "user:pa55@proxy.example:1080"}, "gateway_proxy_invalid"),
+        ({"proxy": "http://user:pa55@-ä.example"}, "gateway_proxy_invalid"),
+        ({"base_url": "https://-ä.example"}, "gateway_url_invalid"),
     ):
         with pytest.raises(UsageError) as caught:
             Gateway(replace(https, **changes))
@@ -322,8 +326,7 @@ def test_loopback_is_reached_without_the_proxy() -> None:
 
     async def conversation() -> Verdict:
         async with serving(script) as direct:
-            base_url = str(direct._base_url)
-            through = replace(config(base_url), proxy="http://127.0.0.1:9")
+            through = replace(config(f"http://{direct._host}"), proxy="http://127.0.0.1:9")
             async with Gateway(through) as gateway:
                 return await gateway.send(Route.IT, REQUEST)
 
@@ -385,7 +388,8 @@ def test_a_refused_connection_tells_no_secret() -> None:
 
 def test_the_client_is_made_outside_of_any_loop_and_certificates_are_checked() -> None:
     gateway = Gateway(config(HOSTS["production"]))
-    context = gateway._transport._ssl  # type: ignore[attr-defined]
+    context = gateway._transport._dialler._origin.ssl
+    assert context is not None
     assert context.verify_mode is ssl.CERT_REQUIRED
     assert context.check_hostname
     asyncio.run(gateway.aclose())

@@ -9,8 +9,6 @@ from datetime import UTC, datetime, timedelta, timezone
 from decimal import Decimal
 from typing import Any
 
-import aiohttp
-import aiohttp.http_exceptions
 import httpx
 import pytest
 from hypothesis import given
@@ -24,7 +22,6 @@ from dispatcher.gateway.answers import (
     read_retry_after,
 )
 from dispatcher.gateway.outcomes import EXCEPTIONS, Outcome, Verdict, judge_answer, judge_exception
-from dispatcher.gateway.transport import interruption
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
 MESSAGE: dict[str, Any] = {
@@ -368,12 +365,6 @@ def test_every_exception_of_httpx_is_placed(cls: type[BaseException]) -> None:
         f"decide whether {cls.__name__} proves that nothing left, and add it to the table"
     )
     assert (EXCEPTIONS[cls][0] is Outcome.NOT_SENT) == (cls in NEVER_LEFT)
-
-
-@pytest.mark.parametrize("cls", exception_classes(aiohttp, aiohttp.http_exceptions))
-def test_no_exception_of_aiohttp_means_never_left_once_there_was_a_connection(cls: type[Exception]) -> None:
-    judged = judge_exception(interruption(cls.__new__(cls)))
-    assert (judged.outcome, judged.row) == (Outcome.IN_DOUBT, Outcome.IN_DOUBT)
 
 
 class _Unknown(httpx.ConnectError):

@@ -1,0 +1,208 @@
+"""One connection: a request written at once and whole, and its answer read to its end.
+
+The bytes of an answer are taken apart by llhttp (httptools).  It is asked to read as laxly as its authors allow a
+client: the answer to a message that was paid for is worth more than a stray line end.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import zlib
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import httptools
+import httpx
+
+_MAX_HEAD = 64 * 1024
+_GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15  # zlib's window bits
+_CODINGS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW_DEFLATE)}
+
+
+class Answer(NamedTuple):
+    """An answer read to its end.  Names of ``headers`` are in lower case; of a repeated one the first counts."""
+
+    status_code: int
+    headers: Mapping[str, str]
+    content: bytes
+
+    def decoded(self, max_body: int) -> Answer:
+        """The same without the compression that nobody asked for.  Raises DecodingError, also beyond ``max_body``."""
+        coding = self.headers.get("content-encoding", "").strip().lower()
+        if coding in ("", "identity"):
+            return self
+        for window in _CODINGS.get(coding, ()):
+            inflating = zlib.decompressobj(window)
+            try:
+                content = inflating.decompress(self.content, max_body)
+            except zlib.error:
+                continue
+            if inflating.eof:
+                return self._replace(content=content)
+        raise httpx.DecodingError("the answer cannot be decompressed")
+
+
+class AnswerReader:
+    """Puts one answer together from the bytes that come; interim answers (1xx) are passed over.
+
+    ``answer`` is there as soon as it is complete. ``keeps_alive`` is then whether another request may be written to the
+    same connection.
+    """
+
+    def __init__(self, max_body: int) -> None:
+        self.answer: Answer | None = None
+        self.keeps_alive = False
+        self._max_body = max_body
+        self._head_size = 0
+        self._start()
+        self._parser = httptools.HttpResponseParser(self)
+        self._parser.set_dangerous_leniencies(
+            lenient_headers=True, lenient_optional_cr_before_lf=True, lenient_spaces_after_chunk_size=True
+        )
+
+    def feed(self, data: bytes) -> Answer | None:
+        """The answer if it is complete now.  Raises RemoteProtocolError for what is none, or too long."""
+        try:
+            self._parser.feed_data(data)
+        except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
+            self.keeps_alive = False
+            if self.answer is None:
+                raise httpx.RemoteProtocolError("no proper answer") from exc
+        if not self._in_body:
+            self._head_size += len(data)
+        if self._head_size > _MAX_HEAD or self._body_size > self._max_body:
+            raise httpx.RemoteProtocolError("the answer is too long")
+        return self.answer
+
+    def end(self) -> Answer:
+        """The answer that the end of the stream completes.  Raises RemoteProtocolError if it breaks one off."""
+        if not self._in_body or self._has_length:
+            raise httpx.RemoteProtocolError("no proper answer")
+        return self._complete()
+
+    def _start(self) -> None:
+        self._status = 0
+        self._headers: dict[str, str] = {}
+        self._body: list[bytes] = []
+        self._body_size = 0
+        self._in_body = False
+
+    def _complete(self) -> Answer:
+        return Answer(self._status, self._headers, b"".join(self._body))
+
+    @property
+    def _has_length(self) -> bool:
+        return (
+            "content-length" in self._headers
+            or "chunked" in self._headers.get("transfer-encoding", "").lower()
+        )
+
+    # --- called by the parser ---
+
+    def on_message_begin(self) -> None:
+        self.keeps_alive = False  # what follows a complete answer belongs to nobody
+        self._start()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        if not self._in_body:  # not a trailer
+            self._headers.setdefault(name.decode("latin-1").lower(), value.decode("latin-1"))
+
+    def on_headers_complete(self) -> None:
+        self._status = self._parser.get_status_code()
+        self._in_body = self._status >= 200
+        self.keeps_alive = self.answer is None and self._parser.should_keep_alive()
+
+    def on_body(self, data: bytes) -> None:
+        self._body_size += len(data)
+        if self._body_size <= self._max_body:
+            self._body.append(data)
+
+    def on_message_complete(self) -> None:
+        if self.answer is None and self._in_body and self._body_size <= self._max_body:
+            self.answer = self._complete()
+
+
+class Connection(asyncio.Protocol):
+    """Exchanges one request at a time.  Belongs to the event loop that it is made in.
+
+    Everything that :meth:`exchange` raises leaves open how far the request came.
+    """
+
+    def __init__(self) -> None:
+        self._loop = asyncio.get_running_loop()
+        self._transport: asyncio.Transport | None = None
+        self._reader: AnswerReader | None = None
+        self._answer: asyncio.Future[Answer] | None = None
+        self._lost: asyncio.Future[None] = self._loop.create_future()
+
+    @property
+    def ready(self) -> bool:
+        """Whether a request can be written: none is under way, and the other side has not hung up."""
+        return self._answer is None and self._transport is not None and not self._transport.is_closing()
+
+    async def exchange(self, request: bytes, *, max_body: int, deadline: float) -> Answer:
+        """The answer to ``request``, read to its end; ``deadline`` is a time of the event loop's.
+
+        Only for a connection that is ready.  Raises ReadTimeout, ReadError and RemoteProtocolError.
+        """
+        assert self._transport is not None
+        self._reader = reader = AnswerReader(max_body)
+        answer: asyncio.Future[Answer] = self._loop.create_future()
+        self._answer = answer
+        timer = self._loop.call_at(deadline, self._time_out)
+        self._transport.write(request)
+        try:
+            return await answer
+        finally:
+            timer.cancel()
+            self._reader = self._answer = None
+            if not reader.keeps_alive or reader.answer is None:
+                self._transport.abort()
+
+    def abort(self) -> None:
+        """Hang up; an exchange under way ends in ReadError."""
+        self._fail(httpx.ReadError("the connection was given up"))
+        if self._transport is not None:
+            self._transport.abort()
+
+    async def wait_lost(self) -> None:
+        """Come back when the connection is no more."""
+        await self._lost
+
+    def _time_out(self) -> None:
+        self._fail(httpx.ReadTimeout("no answer in time"))
+
+    def _fail(self, error: httpx.TransportError) -> None:
+        if self._answer is not None and not self._answer.done():
+            self._answer.set_exception(error)
+
+    # --- called by the event loop ---
+
+    def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)
+        self._transport = transport
+
+    def data_received(self, data: bytes) -> None:
+        if self._reader is None or self._answer is None or self._answer.done():
+            self.abort()  # nobody asked
+            return
+        try:
+            answer = self._reader.feed(data)
+        except httpx.RemoteProtocolError as exc:
+            self._fail(exc)
+            return
+        if answer is not None:
+            self._answer.set_result(answer)
+
+    def eof_received(self) -> None:
+        if self._reader is None or self._answer is None or self._answer.done():
+            return
+        try:
+            self._answer.set_result(self._reader.end())
+        except httpx.RemoteProtocolError as exc:
+            self._fail(exc)
+
+    def connection_lost(self, exc: Exception | None) -> None:
+        self._fail(httpx.ReadError("the connection broke"))
+        if not self._lost.done():
+            self._lost.set_result(None)
