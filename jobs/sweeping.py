@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 
 from dispatcher.errors import DispatcherError
+from dispatcher.interrupts import unbroken
 from jobs.service import WorkerService
 
 
@@ -32,9 +33,13 @@ def swept(
             raise failures[0]
 
     thread = threading.Thread(target=sweep, name="sweep")
-    thread.start()
     try:
+        with (
+            unbroken()
+        ):  # interrupted while it starts, nobody would tell it to end, and the process would never
+            thread.start()
         yield check
     finally:
         over.set()
-        thread.join()
+        if thread.is_alive():
+            thread.join()

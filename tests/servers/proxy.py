@@ -22,6 +22,7 @@ class Proxy:
         self._thread = threading.Thread(target=self._loop.run_forever, name="proxy", daemon=True)
         self._server: asyncio.Server | None = None
         self._writers: set[asyncio.StreamWriter] = set()
+        self._talks: set[asyncio.Task[None]] = set()
         self._flowing = asyncio.Event()
 
     def __enter__(self) -> Proxy:
@@ -33,6 +34,7 @@ class Proxy:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self._call(self._close())
+        self._call(self._ended())
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join(timeout=10)
         self._loop.close()
@@ -66,7 +68,17 @@ class Proxy:
             writer.transport.abort()
         self._flowing.set()
 
+    async def _ended(self) -> None:
+        """A task that is left behind is destroyed some time, in the middle of another test."""
+        for talk in self._talks:
+            talk.cancel()
+        await asyncio.gather(*self._talks, return_exceptions=True)
+
     async def _connected(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        talk = asyncio.current_task()
+        assert talk is not None
+        self._talks.add(talk)
+        talk.add_done_callback(self._talks.discard)
         self._writers.add(writer)
         try:
             there, to_there = await asyncio.open_connection(*self._to)
