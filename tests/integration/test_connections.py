@@ -14,7 +14,7 @@ import pytest
 import trustme
 
 from dispatcher.gateway.transport import Timeouts, Transport
-from dispatcher.gateway.wire import Answer
+from dispatcher.gateway.wire import Answer, Connection
 from tests.servers.ports import free_port
 from tests.servers.scripted import Conversation, Script, Server, answering, http, once
 
@@ -25,7 +25,15 @@ TIMEOUTS = Timeouts(total=2.0, connect=1.0)
 
 
 def run(test: Coroutine[object, object, T]) -> T:
-    return asyncio.run(asyncio.wait_for(test, 30))
+    unhandled: list[object] = []
+
+    async def watched() -> T:
+        asyncio.get_running_loop().set_exception_handler(lambda _, context: unhandled.append(context))
+        return await asyncio.wait_for(test, 30)
+
+    result = asyncio.run(watched())
+    assert unhandled == []
+    return result
 
 
 @asynccontextmanager
@@ -57,6 +65,16 @@ async def ask(transport: Transport, content: bytes | None = b"{}") -> Answer:
 
 def of(server: Server, scheme: str = "http", host: str = "127.0.0.1") -> str:
     return f"{scheme}://{host}:{server.port}"
+
+
+def answering_when(go_on: asyncio.Event) -> Script:
+    async def script(talk: Conversation) -> None:
+        while True:
+            await talk.request()
+            await go_on.wait()
+            await talk.write(HELLO)
+
+    return script
 
 
 # --- requests ------------------------------------------------------------
@@ -92,6 +110,135 @@ def test_a_header_cannot_smuggle_another_one_in(value: str) -> None:
     run(test())
 
 
+# --- what an exchange ends in ------------------------------------------------------------
+
+
+@asynccontextmanager
+async def connected(script: Script) -> AsyncIterator[Connection]:
+    async with Server(script).running() as server:
+        loop = asyncio.get_running_loop()
+        _, connection = await loop.create_connection(Connection, "127.0.0.1", server.port)
+        yield connection
+        connection.abort()
+        await connection.wait_lost()
+
+
+def exchange(connection: Connection, *, seconds: float = 20.0) -> Coroutine[object, object, Answer]:
+    deadline = asyncio.get_running_loop().time() + seconds
+    return connection.exchange(b"GET / HTTP/1.1\r\n\r\n", max_body=10, deadline=deadline)
+
+
+async def hang(talk: Conversation) -> None:
+    await talk.request()
+    await talk.reader.read()
+
+
+async def say_nothing(talk: Conversation) -> None:
+    await talk.request()
+
+
+async def reset(talk: Conversation) -> None:
+    await talk.request()
+    talk.reset()
+
+
+@pytest.mark.parametrize(
+    ("script", "seconds", "error"),
+    [
+        pytest.param(hang, 0.0, httpx.ReadTimeout, id="hangs"),
+        pytest.param(reset, 20.0, httpx.ReadError, id="resets"),
+        pytest.param(say_nothing, 20.0, httpx.RemoteProtocolError, id="closes"),
+        pytest.param(answering(b"220 mail.example ESMTP\r\n"), 20.0, httpx.RemoteProtocolError, id="no HTTP"),
+    ],
+)
+def test_how_an_exchange_ends_is_told_apart(
+    script: Script, seconds: float, error: type[httpx.TransportError]
+) -> None:
+    async def test() -> None:
+        async with connected(script) as connection:
+            with pytest.raises(httpx.TransportError) as caught:
+                await exchange(connection, seconds=seconds)
+            assert type(caught.value) is error
+            assert not connection.ready
+
+    run(test())
+
+
+def test_what_comes_before_anybody_has_seen_the_end_changes_nothing() -> None:
+    """The event loop may have all of it to tell before it lets a task go on."""
+
+    async def test() -> None:
+        async with connected(hang) as connection:
+            asking = asyncio.create_task(exchange(connection))
+            await asyncio.sleep(0)
+            connection.data_received(HELLO)
+            connection.data_received(http("500 Oops"))
+            connection.eof_received()
+            assert (await asking).content == b"hello"
+            assert not connection.ready
+        async with connected(hang) as connection:
+            asking = asyncio.create_task(exchange(connection))
+            await asyncio.sleep(0)
+            asking.cancel()
+            connection.data_received(HELLO)
+            connection.eof_received()
+            with pytest.raises(asyncio.CancelledError):
+                await asking
+            assert not connection.ready
+
+    run(test())
+
+
+# --- time-outs ------------------------------------------------------------
+
+
+@pytest.mark.parametrize(("total", "connect"), [(1.0, 0.5), (20.0, 10.0), (60.0, 10.0)])
+def test_a_connection_has_less_time_than_the_request(total: float, connect: float) -> None:
+    assert Timeouts.within(total) == Timeouts(total=total, connect=connect)
+
+
+def test_the_wait_for_a_connection_counts_against_the_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    go_on = asyncio.Event()
+    deadlines: list[float] = []
+    exchange = Connection.exchange
+
+    async def noted(self: Connection, request: bytes, *, max_body: int, deadline: float) -> Answer:
+        deadlines.append(deadline)
+        return await exchange(self, request, max_body=max_body, deadline=deadline)
+
+    async def test() -> None:
+        monkeypatch.setattr(Connection, "exchange", noted)
+        script = answering_when(go_on)
+        async with Server(script).running() as server, transport(of(server), connections=1) as made:
+            first = asyncio.create_task(ask(made))
+            while not server.requests:
+                await asyncio.sleep(0)
+            second = asyncio.create_task(ask(made))
+            await asyncio.sleep(0)
+            waiting_since = asyncio.get_running_loop().time()
+            go_on.set()
+            await asyncio.gather(first, second)
+            assert deadlines[1] <= waiting_since + TIMEOUTS.total
+
+    run(test())
+
+
+def test_the_deadline_of_one_request_is_not_the_next_ones() -> None:
+    go_on = asyncio.Event()
+    go_on.set()
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        async with connected(answering_when(go_on)) as connection:
+            soon = loop.time() + 0.5
+            await exchange(connection, seconds=0.5)
+            go_on.clear()
+            loop.call_at(soon + 0.01, go_on.set)
+            assert (await exchange(connection)).content == b"hello"
+
+    run(test())
+
+
 # --- kept connections ------------------------------------------------------------
 
 
@@ -104,6 +251,26 @@ def test_a_connection_is_used_again_but_not_for_ever() -> None:
             await asyncio.sleep(KEPT * 1.1)
             await ask(made)
             assert (server.connections, len(server.requests)) == (2, 6)
+            assert len(made._connections) == 1
+
+    run(test())
+
+
+def test_what_was_used_last_is_used_again_so_that_the_others_can_go() -> None:
+    callers: list[object] = []
+
+    async def noting(talk: Conversation) -> None:
+        while True:
+            await talk.request()
+            callers.append(talk.writer.get_extra_info("peername"))
+            await talk.write(HELLO)
+
+    async def test() -> None:
+        async with Server(noting).running() as server, transport(of(server), keepalive_expiry=20) as made:
+            await asyncio.gather(*(ask(made) for _ in range(3)))
+            for _ in range(4):
+                await ask(made)
+        assert (len(set(callers[:3])), len(set(callers[3:]))) == (3, 1)
 
     run(test())
 
@@ -123,6 +290,27 @@ def test_a_connection_that_nobody_needs_is_hung_up() -> None:
             await asyncio.wait_for(ended.wait(), 10 * KEPT)
 
     run(test())
+
+
+def test_each_connection_is_hung_up_in_its_time() -> None:
+    async def later_and_later(talk: Conversation) -> None:
+        request = await talk.request()
+        await asyncio.sleep(float(request.rpartition(b"\r\n\r\n")[2]))
+        await talk.write(HELLO)
+        await talk.reader.read()
+
+    async def test() -> None:
+        async with Server(later_and_later).running() as server, transport(of(server)) as made:
+            await asyncio.gather(*(ask(made, b"%f" % (KEPT * n)) for n in (0, 0.5, 0.9)))
+            while made._connections:
+                await asyncio.sleep(0.01)
+            assert (server.connections, made._sweeping) == (3, None)
+
+    run(test())
+
+
+async def close_at_once(talk: Conversation) -> None:
+    pass
 
 
 async def close_behind_the_answer(talk: Conversation) -> None:
@@ -156,7 +344,41 @@ def test_a_connection_that_has_ended_is_no_doubt_for_the_next_request(script: Sc
             for n in range(3):
                 assert (await ask(made)).content == b"hello"
                 assert (server.connections, len(server.requests)) == (n + 1, n + 1)
+                assert len(made._connections) <= 1
                 await asyncio.sleep(0.15)
+
+    run(test())
+
+
+@pytest.mark.parametrize("gives_up", ["by itself", "told to"])
+def test_the_rest_of_an_answer_is_not_the_next_ones(gives_up: str) -> None:
+    begun, go_on = asyncio.Event(), asyncio.Event()
+
+    async def in_two(talk: Conversation) -> None:
+        await talk.request()
+        await talk.write(http("200 OK", b"x" * 1001, length=2000))
+        begun.set()
+        await go_on.wait()
+        await talk.write(b"x" * 999 + HELLO)
+        await talk.reader.read()
+
+    async def test() -> None:
+        async with Server(in_two).running() as server, transport(of(server)) as made:
+            head = made.head("POST", "/path", {})
+            max_body = 1000 if gives_up == "by itself" else 2000
+            asking = asyncio.create_task(made.exchange(head, b"{}", max_body=max_body))
+            await begun.wait()
+            if gives_up == "told to":
+                (connection,) = made._connections
+                while connection._reader is None or not connection._reader.keeps_alive:
+                    await asyncio.sleep(0)
+                asking.cancel()
+            with pytest.raises((httpx.RemoteProtocolError, asyncio.CancelledError)):
+                await asking
+            server.script = answering(HELLO)
+            go_on.set()
+            assert (await ask(made)).content == b"hello"
+            assert (server.connections, len(server.requests)) == (2, 2)
 
     run(test())
 
@@ -183,14 +405,9 @@ def test_no_more_connections_than_allowed_and_the_first_to_wait_is_first() -> No
 def test_who_gives_up_waiting_takes_no_connection_from_the_others() -> None:
     go_on = asyncio.Event()
 
-    async def when_told(talk: Conversation) -> None:
-        while True:
-            await talk.request()
-            await go_on.wait()
-            await talk.write(HELLO)
-
     async def test() -> None:
-        async with Server(when_told).running() as server, transport(of(server), connections=1) as made:
+        script = answering_when(go_on)
+        async with Server(script).running() as server, transport(of(server), connections=1) as made:
             tasks = [asyncio.create_task(ask(made)) for _ in range(10)]
             await asyncio.sleep(0.1)
             for task in tasks[1:9]:
@@ -218,6 +435,55 @@ def test_closing_ends_what_waits_for_a_connection_too(held: bool) -> None:
             first, *others = await asyncio.gather(*asking, return_exceptions=True)
             assert isinstance(first, httpx.ReadError if held else httpx.ConnectError)
             assert [type(other) for other in others] == [httpx.ConnectError, httpx.ConnectError]
+
+    run(test())
+
+
+def test_nothing_is_sent_over_a_connection_that_comes_after_closing(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def test() -> None:
+        looking_up, go_on = asyncio.Event(), asyncio.Event()
+        loop = asyncio.get_running_loop()
+        look_up = loop.getaddrinfo
+
+        async def late(host: str, port: int, **kwargs: int) -> object:
+            looking_up.set()
+            await go_on.wait()
+            return await look_up(host, port, **kwargs)
+
+        monkeypatch.setattr(loop, "getaddrinfo", late)
+        async with (
+            Server(answering(HELLO)).running() as server,
+            transport(of(server, host="localhost")) as made,
+        ):
+            asking = asyncio.create_task(ask(made))
+            await looking_up.wait()
+            await made.aclose()
+            go_on.set()
+            with pytest.raises(httpx.ConnectError, match="the client is closed"):
+                await asking
+            assert (server.requests, made._connections) == ([], set())
+
+    run(test())
+
+
+def test_a_closed_client_connects_to_nobody() -> None:
+    async def test() -> None:
+        async with transport(f"http://127.0.0.1:{free_port()}") as made:
+            await made.aclose()
+            with pytest.raises(httpx.ConnectError, match="the client is closed"):
+                await ask(made)
+
+    run(test())
+
+
+def test_closed_connections_are_no_more() -> None:
+    async def test() -> None:
+        async with Server(answering(HELLO)).running() as server, transport(of(server)) as made:
+            await asyncio.gather(ask(made), ask(made))
+            connections = list(made._connections)
+            await made.aclose()
+            assert [connection._lost.done() for connection in connections] == [True, True]
+            await made.aclose()
 
     run(test())
 
@@ -344,6 +610,24 @@ def test_a_stranger_is_told_nothing(
                 with pytest.raises(httpx.ConnectError, match=reason):
                     await ask(made)
             assert server.requests == []
+
+    run(test())
+
+
+def test_who_hangs_up_with_the_handshake_is_told_nothing(authority: Authority) -> None:
+    """Up to TLS 1.2 the server has the last word of it, and may say goodbye in the same breath."""
+
+    async def test() -> None:
+        context = authority.server("127.0.0.1")
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+
+        async with (
+            Server(close_at_once, context).running() as server,
+            transport(of(server, "https"), ssl_context=authority.client) as made,
+        ):
+            with pytest.raises(httpx.ConnectError, match="the other side hung up"):
+                await ask(made)
+            assert made._connections == set()
 
     run(test())
 

@@ -74,6 +74,42 @@ def test_noise_is_no_answer(noise: bytes) -> None:
         assert reader.answer is None
 
 
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"Content-Length: 21\r\n\r\n", id="a length"),
+        pytest.param(b"Connection: close\r\nCONTENT-LENGTH: 21\r\n\r\n", id="a length, announced"),
+        pytest.param(b"Transfer-Encoding: chunked\r\n\r\n15\r\n", id="chunks"),
+        pytest.param(
+            b"Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n15\r\n", id="chunks, announced"
+        ),
+    ],
+)
+def test_what_breaks_off_is_no_answer(head: bytes) -> None:
+    reader = read(CREATED + head + BODY[:-1])
+    with pytest.raises(httpx.RemoteProtocolError):
+        reader.end()
+
+
+@pytest.mark.parametrize(
+    "head",
+    [
+        pytest.param(b"HTTP/1.0 201 Created\r\nConnection: keep-alive\r\n", id="HTTP/1.0 that asks for it"),
+        pytest.param(CREATED + b"Upgrade: h2,h2c\r\nConnection: Upgrade, Keep-Alive\r\n", id="h2 on offer"),
+    ],
+)
+def test_a_connection_that_can_be_used_again_is_known(head: bytes) -> None:
+    reader = read(head + b"Content-Length: 21\r\n\r\n" + BODY)
+    assert reader.answer is not None
+    assert reader.answer.content == BODY
+    assert reader.keeps_alive
+
+
+def test_another_protocol_is_no_answer() -> None:
+    with pytest.raises(httpx.RemoteProtocolError):
+        read(b"HTTP/1.1 101 Switching Protocols\r\nUpgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + PLAIN)
+
+
 def test_headers_are_found_in_lower_case_and_the_first_of_two_counts() -> None:
     answer = read(CREATED + b"DATE: one\r\nDate: two\r\nX: \xe9\r\nContent-Length: 0\r\n\r\n").answer
     assert answer is not None
@@ -130,6 +166,7 @@ def test_without_a_length_the_end_of_the_stream_ends_the_answer(answer: bytes) -
         pytest.param(PLAIN.replace(b"Date", b"Connection: close\r\nDate"), id="announced"),
         pytest.param(PLAIN.replace(b"HTTP/1.1", b"HTTP/1.0"), id="HTTP/1.0"),
         pytest.param(PLAIN + b"x", id="something behind it"),
+        pytest.param(PLAIN + b"HTTP/1.1 4", id="the start of another"),
         pytest.param(PLAIN + PLAIN.replace(b"Date", b"Retry-After: 1\r\nDate"), id="two answers"),
     ],
 )
