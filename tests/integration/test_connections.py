@@ -179,9 +179,10 @@ def test_what_comes_before_anybody_has_seen_the_end_changes_nothing() -> None:
         async with connected(hang) as connection:
             asking = asyncio.create_task(exchange(connection))
             await asyncio.sleep(0)
+            connection.data_received(b"HTTP/1.1 200 OK\r\n\r\nhel")
             asking.cancel()
-            connection.data_received(HELLO)
             connection.eof_received()
+            connection.data_received(b"lo")
             with pytest.raises(asyncio.CancelledError):
                 await asking
             assert not connection.ready
