@@ -72,7 +72,8 @@ class Dialler:
         transport = await asyncio.get_running_loop().start_tls(
             tunnel, connection, self._origin.ssl, server_hostname=self._origin.name
         )
-        assert transport is not None
+        if transport is None:  # lost again before anybody was told
+            raise ConnectionResetError
         connection.connection_made(transport)
         return connection
 
@@ -173,4 +174,4 @@ def _reason(failure: Exception) -> str:
         return os.strerror(failure.errno).lower()
     if isinstance(failure, ConnectionError):
         return "the other side hung up"
-    return type(failure).__name__
+    return "none of its addresses could be reached"  # each for a reason of its own

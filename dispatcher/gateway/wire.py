@@ -62,17 +62,20 @@ class AnswerReader:
 
     def feed(self, data: bytes) -> Answer | None:
         """The answer if it is complete now.  Raises RemoteProtocolError for what is none, or too long."""
+        body_size = self._body_size
         try:
             self._parser.feed_data(data)
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self.keeps_alive = False
             if self.answer is None:
                 raise httpx.RemoteProtocolError("no proper answer") from exc
-        if not self._in_body:
+        if self.answer is not None:
+            return self.answer  # whatever came behind it
+        if self._body_size == body_size:  # heads and trailers
             self._head_size += len(data)
         if self._head_size > _MAX_HEAD or self._body_size > self._max_body:
             raise httpx.RemoteProtocolError("the answer is too long")
-        return self.answer
+        return None
 
     def end(self) -> Answer:
         """The answer that the end of the stream completes.  Raises RemoteProtocolError if it breaks one off."""
@@ -92,10 +95,7 @@ class AnswerReader:
 
     @property
     def _has_length(self) -> bool:
-        return (
-            "content-length" in self._headers
-            or "chunked" in self._headers.get("transfer-encoding", "").lower()
-        )
+        return "content-length" in self._headers or "transfer-encoding" in self._headers
 
     # --- called by the parser ---
 
@@ -167,7 +167,7 @@ class Connection(asyncio.Protocol):
 
     async def wait_lost(self) -> None:
         """Come back when the connection is no more."""
-        await self._lost
+        await asyncio.shield(self._lost)  # who gives up waiting leaves it to the others
 
     def _time_out(self) -> None:
         self._fail(httpx.ReadTimeout("no answer in time"))
@@ -196,6 +196,7 @@ class Connection(asyncio.Protocol):
 
     def eof_received(self) -> None:
         if self._reader is None or self._answer is None or self._answer.done():
+            self.abort()  # TLS would look ready for two more rounds of the loop
             return
         try:
             self._answer.set_result(self._reader.end())

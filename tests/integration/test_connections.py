@@ -489,6 +489,20 @@ def test_closed_connections_are_no_more() -> None:
     run(test())
 
 
+def test_closing_can_be_given_up_and_tried_again() -> None:
+    async def test() -> None:
+        async with Server(answering(HELLO)).running() as server, transport(of(server)) as made:
+            await ask(made)
+            closing = asyncio.create_task(made.aclose())
+            await asyncio.sleep(0)
+            closing.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await closing
+            await made.aclose()
+
+    run(test())
+
+
 # --- names ------------------------------------------------------------
 
 
@@ -630,6 +644,38 @@ def test_who_hangs_up_with_the_handshake_is_told_nothing(authority: Authority) -
                 await ask(made)
             assert made._connections == set()
 
+    run(test())
+
+
+def test_no_request_goes_into_tls_that_ended_without_a_goodbye(
+    authority: Authority, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ready: list[bool] = []
+    eof_received = Connection.eof_received
+
+    def noted(self: Connection) -> None:
+        eof_received(self)
+        ready.append(self.ready)
+
+    async def vanish(talk: Conversation) -> None:
+        await talk.request()
+        await talk.write(HELLO)
+        await talk.request()
+        talk.writer.transport.abort()
+
+    async def test() -> None:
+        async with (
+            Server(vanish, authority.server("127.0.0.1")).running() as server,
+            transport(of(server, "https"), ssl_context=authority.client) as made,
+        ):
+            await ask(made)
+            (connection,) = made._connections
+            assert connection._transport is not None
+            connection._transport.write(b"GET / HTTP/1.1\r\n\r\n")  # makes the server vanish
+            await connection.wait_lost()
+        assert ready == [False]
+
+    monkeypatch.setattr(Connection, "eof_received", noted)
     run(test())
 
 

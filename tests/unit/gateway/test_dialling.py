@@ -71,3 +71,16 @@ def test_whom_a_proxy_is_asked_for(origin: str, authority: bytes) -> None:
             ]
 
     asyncio.run(test())
+
+
+def test_reasons_that_differ_by_address_are_not_told_as_a_class_name(monkeypatch: pytest.MonkeyPatch) -> None:
+    async def several(*_: object, **__: object) -> object:
+        raise OSError("Multiple exceptions: [Errno 101] …, [Errno 111] …")
+
+    async def test() -> None:
+        monkeypatch.setattr(asyncio.get_running_loop(), "getaddrinfo", several)
+        dialler = Dialler(httpx.URL("http://gateway.example"), ssl_context=None, proxy=None)
+        with pytest.raises(httpx.ConnectError, match="none of its addresses"):
+            await dialler.dial()
+
+    asyncio.run(test())

@@ -83,6 +83,10 @@ def test_noise_is_no_answer(noise: bytes) -> None:
         pytest.param(
             b"Connection: close\r\nTransfer-Encoding: Chunked\r\n\r\n15\r\n", id="chunks, announced"
         ),
+        pytest.param(
+            b"Transfer-Encoding: gzip\r\nTransfer-Encoding: chunked\r\n\r\n15\r\n",
+            id="chunks, in a second header",
+        ),
     ],
 )
 def test_what_breaks_off_is_no_answer(head: bytes) -> None:
@@ -185,6 +189,8 @@ def test_a_connection_that_cannot_be_used_again_is_known(answer: bytes) -> None:
         pytest.param(CREATED + b"\r\n" + b" " * 1001, id="no length"),
         pytest.param(CREATED + b"X: y\r\n" * 20_000, id="headers"),
         pytest.param(b"HTTP/1.1 100 Continue\r\n\r\n" * 10_000, id="interim answers"),
+        pytest.param(CHUNKED[:-2] + b"X: y\r\n" * 20_000, id="trailers"),
+        pytest.param(CHUNKED[:-2] + b"X: " + b"y" * 200_000, id="a trailer"),
     ],
 )
 def test_an_answer_is_bounded(answer: bytes) -> None:
@@ -198,6 +204,15 @@ def test_an_answer_of_just_the_longest_length_is_read() -> None:
     answer = read(CREATED + b"Content-Length: 1000\r\n\r\n" + b"x" * 1000).answer
     assert answer is not None
     assert len(answer.content) == 1000
+
+
+def test_what_comes_behind_a_long_answer_does_not_spoil_it() -> None:
+    reader = AnswerReader(100_000)
+    long = CREATED + b"Content-Length: 100000\r\n\r\n" + b"x" * 100_000
+    answer = reader.feed(long + b"HTTP/1.1 408 Request Timeout\r\n")
+    assert answer is not None
+    assert (answer.status_code, len(answer.content)) == (201, 100_000)
+    assert not reader.keeps_alive
 
 
 def raw_deflate(data: bytes) -> bytes:
