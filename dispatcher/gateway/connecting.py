@@ -61,7 +61,8 @@ def _address(url: str) -> httpx.URL | None:
         read = httpx.URL(url)
     except httpx.InvalidURL:
         return None
-    return read if read.scheme in ("http", "https") and read.host else None
+    usable = read.scheme in ("http", "https") and read.host and (read.port or 0) < 65_536
+    return read if usable else None
 
 
 def check_base_url(url: str) -> None:

@@ -69,10 +69,13 @@ class Dialler:
     async def _through(self, tunnel: asyncio.Transport) -> Connection:
         assert self._origin.ssl is not None
         connection = Connection()
-        transport = await asyncio.get_running_loop().start_tls(
-            tunnel, connection, self._origin.ssl, server_hostname=self._origin.name
-        )
-        if transport is None:  # lost again before anybody was told
+        try:
+            transport = await asyncio.get_running_loop().start_tls(
+                tunnel, connection, self._origin.ssl, server_hostname=self._origin.name
+            )
+        except TypeError as exc:  # asyncio of some versions, when TLS inside of TLS breaks off
+            raise ConnectionResetError from exc
+        if transport is None:  # asyncio: the proxy hung up during the handshake
             raise ConnectionResetError
         connection.connection_made(transport)
         return connection
@@ -95,15 +98,20 @@ class _Host:
 
     async def connect(self, protocol: Callable[[], _AnyProtocol]) -> _AnyProtocol:
         sock = await start_connection(await self._addresses(), happy_eyeballs_delay=_HEAD_START)
-        _, connected = await asyncio.get_running_loop().create_connection(
-            protocol, sock=sock, ssl=self.ssl, server_hostname=self.name if self.ssl else None
-        )
+        try:
+            _, connected = await asyncio.get_running_loop().create_connection(
+                protocol, sock=sock, ssl=self.ssl, server_hostname=self.name if self.ssl else None
+            )
+        except UnicodeError:
+            sock.close()  # asyncio leaves it open when the name is none that TLS can ask for
+            raise
         return connected
 
     async def _addresses(self) -> list[AddrInfoType]:
         loop = asyncio.get_running_loop()
         if self._lookup is None or _failed(self._lookup) or self._looked_up + _ADDRESSES_HOLD < loop.time():
             self._lookup, self._looked_up = loop.create_task(self._look_up()), loop.time()
+            self._lookup.add_done_callback(_failed)  # perhaps everybody has given up by then
         # who gives up waiting leaves it to the others
         return await asyncio.shield(self._lookup)
 
@@ -122,10 +130,13 @@ class _Tunnel(asyncio.Protocol):
 
     async def opened(self, request: bytes) -> asyncio.Transport:
         """The connection, once the proxy has agreed.  Raises ProxyError, and OSError when it hangs up."""
-        assert self._transport is not None
+        if self._transport is None:
+            raise ConnectionResetError
         self._transport.write(request)
         try:
             await self._answered
+            if not self._complete:
+                raise ConnectionResetError
             status = _STATUS_LINE.match(self._head)
             if status is None or _HEAD_END not in self._head:
                 raise httpx.ProxyError("it does not speak HTTP")
@@ -136,19 +147,22 @@ class _Tunnel(asyncio.Protocol):
             raise
         return self._transport
 
+    @property
+    def _complete(self) -> bool:
+        return _HEAD_END in self._head or len(self._head) > _MAX_PROXY_ANSWER
+
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
 
     def data_received(self, data: bytes) -> None:
         self._head += data
-        complete = _HEAD_END in self._head or len(self._head) > _MAX_PROXY_ANSWER
-        if complete and not self._answered.done():
+        if self._complete and not self._answered.done():
             self._answered.set_result(None)
 
     def connection_lost(self, exc: Exception | None) -> None:
         if not self._answered.done():
-            self._answered.set_exception(ConnectionResetError())
+            self._answered.set_result(None)
 
 
 def _failed(lookup: asyncio.Task[list[AddrInfoType]]) -> bool:

@@ -95,7 +95,7 @@ class Transport:
         )
         await self._take_slot(began)
         try:
-            connection = self._kept(began) or await self._new(began)
+            connection = self._kept() or await self._new(began)
             try:
                 answer = await connection.exchange(
                     request, max_body=max_body, deadline=began + self._timeouts.total
@@ -141,11 +141,12 @@ class Transport:
             raise httpx.ConnectError("the client is closed" if self._closed else "the other side hung up")
         return connection
 
-    def _kept(self, now: float) -> Connection | None:
+    def _kept(self) -> Connection | None:
         """The connection that was used last, if it can be used again."""
+        now = asyncio.get_running_loop().time()
         while self._idle:
             since, connection = self._idle.pop()
-            if connection.ready and since + self._keepalive_expiry > now:
+            if connection.ready and since + self._keepalive_expiry > now and connection.quiet:
                 return connection
             self._drop(connection)
         return None

@@ -1,12 +1,13 @@
 """One connection: a request written at once and whole, and its answer read to its end.
 
-The bytes of an answer are taken apart by llhttp (httptools).  It is asked to read as laxly as its authors allow a
-client: the answer to a message that was paid for is worth more than a stray line end.
+The bytes of an answer are taken apart by llhttp (httptools).  It is asked to overlook what cannot change where an
+answer ends: what stands behind it is a message that was paid for.
 """
 
 from __future__ import annotations
 
 import asyncio
+import select
 import zlib
 from collections.abc import Mapping
 from typing import NamedTuple
@@ -29,9 +30,9 @@ class Answer(NamedTuple):
     def decoded(self, max_body: int) -> Answer:
         """The same without the compression that nobody asked for.  Raises DecodingError, also beyond ``max_body``."""
         coding = self.headers.get("content-encoding", "").strip().lower()
-        if coding in ("", "identity"):
+        if coding not in _CODINGS or not self.content:  # "utf-8", "none": reading it will show what it is
             return self
-        for window in _CODINGS.get(coding, ()):
+        for window in _CODINGS[coding]:
             inflating = zlib.decompressobj(window)
             try:
                 content = inflating.decompress(self.content, max_body)
@@ -134,11 +135,20 @@ class Connection(asyncio.Protocol):
         self._reader: AnswerReader | None = None
         self._answer: asyncio.Future[Answer] | None = None
         self._lost: asyncio.Future[None] = self._loop.create_future()
+        self._unread = select.poll() if hasattr(select, "poll") else None  # Windows has none
 
     @property
     def ready(self) -> bool:
         """Whether a request can be written: none is under way, and the other side has not hung up."""
         return self._answer is None and self._transport is not None and not self._transport.is_closing()
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nothing has come that the event loop has not seen yet: an end, or words that nobody asked for.
+
+        After a pause of the process, or of the loop, a connection that looks ready may long have ended.
+        """
+        return self._unread is None or not self._unread.poll(0)
 
     async def exchange(self, request: bytes, *, max_body: int, deadline: float) -> Answer:
         """The answer to ``request``, read to its end; ``deadline`` is a time of the event loop's.
@@ -149,7 +159,7 @@ class Connection(asyncio.Protocol):
         self._reader = reader = AnswerReader(max_body)
         answer: asyncio.Future[Answer] = self._loop.create_future()
         self._answer = answer
-        timer = self._loop.call_at(deadline, self._time_out)
+        timer = self._loop.call_at(deadline, self._look_once_more)
         self._transport.write(request)
         try:
             return await answer
@@ -169,8 +179,14 @@ class Connection(asyncio.Protocol):
         """Come back when the connection is no more."""
         await asyncio.shield(self._lost)  # who gives up waiting leaves it to the others
 
-    def _time_out(self) -> None:
-        self._fail(httpx.ReadTimeout("no answer in time"))
+    def _look_once_more(self) -> None:
+        # a process that was stopped sees its timers before what came meanwhile: epoll_wait ends with EINTR, and Python
+        # asks no more when its time is over.  The next round of the loop reads first
+        self._loop.call_later(0, self._time_out, self._answer)
+
+    def _time_out(self, answer: asyncio.Future[Answer] | None) -> None:
+        if answer is self._answer:
+            self._fail(httpx.ReadTimeout("no answer in time"))
 
     def _fail(self, error: httpx.TransportError) -> None:
         if self._answer is not None and not self._answer.done():
@@ -181,6 +197,8 @@ class Connection(asyncio.Protocol):
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
         assert isinstance(transport, asyncio.Transport)
         self._transport = transport
+        if self._unread is not None:
+            self._unread.register(transport.get_extra_info("socket").fileno(), select.POLLIN)
 
     def data_received(self, data: bytes) -> None:
         if self._reader is None or self._answer is None or self._answer.done():

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import base64
+import gc
+import socket
 import ssl
 from collections.abc import AsyncIterator, Coroutine
 from contextlib import asynccontextmanager
@@ -795,5 +797,94 @@ def test_a_proxy_that_is_not_there() -> None:
         async with transport("https://gateway.example", ssl_context=context, proxy=proxy) as made:
             with pytest.raises(httpx.ProxyError, match="refused"):
                 await ask(made)
+
+    run(test())
+
+
+def test_an_encrypted_proxy_that_hangs_up_behind_its_yes_made_no_connection(authority: Authority) -> None:
+    async def test() -> None:
+        yes = once(b"HTTP/1.1 200 OK\r\n\r\n")
+        async with (
+            Server(yes, authority.server("127.0.0.1")).running() as proxy,
+            transport(
+                "https://gateway.example", ssl_context=authority.client, proxy=of(proxy, "https")
+            ) as made,
+        ):
+            with pytest.raises(httpx.ConnectError, match="the other side hung up"):
+                await ask(made)
+
+    run(test())
+
+
+@pytest.mark.parametrize("origin", ["http://gateway.example", "https://gateway.example"])
+def test_what_ends_when_nobody_waits_any_more_is_no_noise(
+    authority: Authority, origin: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A name that is looked up for too long, and a tunnel given up at any moment of its making."""
+    noise: list[object] = []
+
+    async def test() -> None:
+        loop = asyncio.get_running_loop()
+        loop.set_exception_handler(lambda _, context: noise.append(context["message"]))
+        through = origin.startswith("https")
+        async with Server(tunnelling(1)).running() as proxy:
+
+            async def never(*args: object, **kwargs: object) -> object:
+                await asyncio.sleep(0)
+                raise socket.gaierror
+
+            if not through:
+                monkeypatch.setattr(loop, "getaddrinfo", never)
+            for rounds in range(12):
+                async with transport(
+                    origin, ssl_context=authority.client, proxy=of(proxy) if through else None
+                ) as made:
+                    asking = asyncio.create_task(ask(made))
+                    for _ in range(rounds):
+                        await asyncio.sleep(0)
+                    asking.cancel()
+                    await asyncio.gather(asking, return_exceptions=True)
+                    await asyncio.sleep(0.01)
+                    del made, asking
+                gc.collect()
+
+    run(test())
+    assert noise == []
+
+
+def test_who_gives_up_closing_leaves_it_to_the_others() -> None:
+    async def hang(talk: Conversation) -> None:
+        await talk.reader.read()
+
+    async def test() -> None:
+        async with Server(hang).running() as server, transport(of(server)) as made:
+            asking = asyncio.create_task(ask(made))
+            await asyncio.sleep(0.1)
+            first, second = (asyncio.create_task(made.aclose()) for _ in range(2))
+            await asyncio.sleep(0)
+            first.cancel()
+            ended = await asyncio.gather(second, asking, return_exceptions=True)
+            assert ended[0] is None
+            assert isinstance(ended[1], httpx.ReadError)
+
+    run(test())
+
+
+def test_what_the_loop_has_not_read_yet_is_seen_before_a_connection_is_used_again() -> None:
+    """As after a pause of the process: an answer that nobody asked for waits to be read."""
+    talks: list[Conversation] = []
+
+    async def script(talk: Conversation) -> None:
+        talks.append(talk)
+        while True:
+            await talk.request()
+            await talk.write(HELLO)
+
+    async def test() -> None:
+        async with Server(script).running() as server, transport(of(server), keepalive_expiry=5) as made:
+            await ask(made)
+            talks[0].writer.write(http("200 OK", b"stale"))  # the loop does not turn until the next request
+            assert (await ask(made)).content == b"hello"
+            assert server.connections == 2
 
     run(test())
