@@ -152,7 +152,7 @@ class Transport:
         return None
 
     def _keep(self, connection: Connection) -> None:
-        if self._closed or not connection.ready:
+        if not connection.ready:
             self._drop(connection)
             return
         loop = asyncio.get_running_loop()

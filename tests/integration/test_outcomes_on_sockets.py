@@ -22,7 +22,7 @@ from dispatcher.gateway.client import Gateway, GatewayConfig
 from dispatcher.gateway.models import Options, Route, SendRequest
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from tests.servers.ports import free_port
-from tests.servers.scripted import Conversation, Script, Server, answering, http, once
+from tests.servers.scripted import Conversation, Script, Server, answering, close_at_once, http, once
 
 T = TypeVar("T")
 REQUEST = SendRequest(sender="Example", recipient="+393331234567", message="Hello")
@@ -42,10 +42,6 @@ def gateway(url: str, *, connections: int = 4, proxy: str | None = None, timeout
 
 def run(test: Coroutine[object, object, T]) -> T:
     return asyncio.run(asyncio.wait_for(test, 60))
-
-
-async def close_at_once(talk: Conversation) -> None:
-    pass
 
 
 async def reset_at_once(talk: Conversation) -> None:

@@ -98,3 +98,7 @@ def once(answer: bytes) -> Script:
         await talk.write(answer)
 
     return script
+
+
+async def close_at_once(talk: Conversation) -> None:
+    """Say nothing."""

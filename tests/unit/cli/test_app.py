@@ -28,6 +28,7 @@ HEAVY = (
     "pyarrow",
     "sqlalchemy",
     "aiohttp",
+    "httptools",
     "httpx",
     "numpy",
     "openpyxl",

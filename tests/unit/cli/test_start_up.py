@@ -18,11 +18,13 @@ run(sys.argv[1:])
 print("imported", *sorted(sys.modules))
 """
 HEAVY = {
+    "aiohappyeyeballs",
     "aiohttp",
     "dispatcher.gateway.account_models",
     "dispatcher.ledger.records",
     "dramatiq",
     "filelock",
+    "httptools",
     "httpx",
     "openpyxl",
     "pandas",
