@@ -35,6 +35,7 @@ from tests.chaos.harness import (
     until,
 )
 from tests.chaos.scenarios import Size
+from tests.chaos.siege import Sender
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import ValkeyServer
@@ -201,27 +202,33 @@ def besiege_cluster(
     """``run`` follows ``file``, which the workers send, until it is finished; ``more`` is done to others meanwhile."""
     rng = random.Random(f"{size.seed}/cluster")
     every = {**DISTURBANCES, **(more or {})}
-    running = cluster.field.start(file)
+    sender = Sender(cluster.field, file, account)
     try:
         for _ in range(size.disturbances):
             time.sleep(rng.uniform(*size.between))
-            if running.poll() is not None:
+            if _done(cluster, sender):
                 break
             worker = rng.choice(cluster.workers)
             worker.see(account)
             (disturbance,) = rng.choices([*every], [*every.values()])
             disturbance(cluster, worker, rng, account)
-        assert until(lambda: _done(cluster, running, file, account), GRACE), tail(cluster.field, file)
+        assert until(lambda: _done(cluster, sender), GRACE), tail(cluster.field, file)
     finally:
-        if running.poll() is None:
-            end(running)
+        if sender.process.poll() is None:
+            end(sender.process)
 
 
-def _done(cluster: Cluster, running: subprocess.Popen[bytes], file: Path, account: Account) -> bool:
+def _done(cluster: Cluster, sender: Sender) -> bool:
+    """``run`` ends when the ledger's server is away before there is a campaign; then a person starts it again."""
     for worker in cluster.workers:
-        worker.see(account)
-    time.sleep(0.5)
-    return running.poll() is not None and finished(cluster.field, [file])
+        worker.see(sender.account)
+    if not sender.ended_within(0.5):
+        return False
+    if finished(cluster.field, [sender.file]):
+        return True
+    sender.ended()
+    sender.restart()
+    return False
 
 
 def leave(cluster: Cluster, account: Account) -> None:
