@@ -117,36 +117,6 @@ CREATE TABLE campaign_tokens (
 )"""
 
 
-_SUMS_6 = """
-CREATE TABLE campaign_sums (
-    campaign_id INTEGER NOT NULL REFERENCES campaigns (id), route TEXT NOT NULL, country TEXT NOT NULL,
-    state SMALLINT NOT NULL, n INTEGER NOT NULL, parts BIGINT NOT NULL, estimated BIGINT NOT NULL,
-    unestimated INTEGER NOT NULL, charged BIGINT NOT NULL, unpriced INTEGER NOT NULL, bundled INTEGER NOT NULL,
-    bundled_parts BIGINT NOT NULL, bundled_charged BIGINT NOT NULL, dearer INTEGER NOT NULL, cheaper INTEGER NOT NULL,
-    recounted INTEGER NOT NULL, PRIMARY KEY (campaign_id, route, country, state)
-)"""
-_ADD_UP_6 = """
-INSERT INTO campaign_sums
-SELECT campaign_id, coalesce(route, ''), coalesce(country, ''), state, count(*), coalesce(sum(parts), 0),
-    coalesce(sum(estimated_cost), 0), count(*) - count(estimated_cost), coalesce(sum(actual_cost), 0),
-    count(*) - count(actual_cost), sum(CASE WHEN estimated_cost = 0 THEN 1 ELSE 0 END),
-    sum(CASE WHEN estimated_cost = 0 THEN coalesce(parts, 0) ELSE 0 END),
-    sum(CASE WHEN estimated_cost = 0 THEN coalesce(actual_cost, 0) ELSE 0 END),
-    sum(CASE WHEN estimated_cost <> 0 AND actual_cost > estimated_cost THEN 1 ELSE 0 END),
-    sum(CASE WHEN estimated_cost <> 0 AND actual_cost < estimated_cost THEN 1 ELSE 0 END), 0
-FROM rows WHERE campaign_id = :campaign GROUP BY campaign_id, coalesce(route, ''), coalesce(country, ''), state"""
-
-
-def _keep_sums(connection: Connection) -> None:
-    connection.execute(text(_SUMS_6))
-    # one campaign after the other: the rows of all at once would be sorted in memory
-    for campaign in connection.execute(select(campaigns.c.id).order_by(campaigns.c.id)).scalars().all():
-        connection.execute(text(_ADD_UP_6), {"campaign": campaign})
-    # rows that need a person's eye, few among millions
-    problem = "(state = 3 OR state BETWEEN 6 AND 10 OR state BETWEEN 15 AND 17)"
-    connection.execute(text(f'CREATE INDEX rows_problem ON rows (campaign_id, "row") WHERE {problem}'))
-
-
 def _version_6(connection: Connection) -> None:
     # what became of messages: reports that match no row yet, prices seen, codes sent (to keep to their limits)
     server = connection.dialect.name == "postgresql"
@@ -176,12 +146,43 @@ def _version_6(connection: Connection) -> None:
     connection.execute(text(_OWN_TOKENS_6))
     # through which gateway a process sends: rows are left to those of their own only
     connection.execute(text("ALTER TABLE processes ADD COLUMN gateway TEXT"))
-    _keep_sums(connection)
     create_key(connection)
 
 
+_SUMS_7 = """
+CREATE TABLE campaign_sums (
+    campaign_id INTEGER NOT NULL REFERENCES campaigns (id), route TEXT NOT NULL, country TEXT NOT NULL,
+    state SMALLINT NOT NULL, n INTEGER NOT NULL, parts BIGINT NOT NULL, estimated BIGINT NOT NULL,
+    unestimated INTEGER NOT NULL, charged BIGINT NOT NULL, unpriced INTEGER NOT NULL, bundled INTEGER NOT NULL,
+    bundled_parts BIGINT NOT NULL, bundled_charged BIGINT NOT NULL, dearer INTEGER NOT NULL, cheaper INTEGER NOT NULL,
+    recounted INTEGER NOT NULL, PRIMARY KEY (campaign_id, route, country, state)
+)"""
+_ADD_UP_7 = """
+INSERT INTO campaign_sums
+SELECT campaign_id, coalesce(route, ''), coalesce(country, ''), state, count(*), coalesce(sum(parts), 0),
+    coalesce(sum(estimated_cost), 0), count(*) - count(estimated_cost), coalesce(sum(actual_cost), 0),
+    count(*) - count(actual_cost), sum(CASE WHEN estimated_cost = 0 THEN 1 ELSE 0 END),
+    sum(CASE WHEN estimated_cost = 0 THEN coalesce(parts, 0) ELSE 0 END),
+    sum(CASE WHEN estimated_cost = 0 THEN coalesce(actual_cost, 0) ELSE 0 END),
+    sum(CASE WHEN estimated_cost <> 0 AND actual_cost > estimated_cost THEN 1 ELSE 0 END),
+    sum(CASE WHEN estimated_cost <> 0 AND actual_cost < estimated_cost THEN 1 ELSE 0 END), 0
+FROM rows WHERE campaign_id = :campaign GROUP BY campaign_id, coalesce(route, ''), coalesce(country, ''), state"""
+
+
+def _version_7(connection: Connection) -> None:
+    if inspect(connection).has_table("campaign_sums"):
+        return  # made by a state of this program in which version 6 made them
+    connection.execute(text(_SUMS_7))
+    # one campaign after the other: the rows of all at once would be sorted in memory
+    for campaign in connection.execute(select(campaigns.c.id).order_by(campaigns.c.id)).scalars().all():
+        connection.execute(text(_ADD_UP_7), {"campaign": campaign})
+    # rows that need a person's eye, few among millions
+    problem = "(state = 3 OR state BETWEEN 6 AND 10 OR state BETWEEN 15 AND 17)"
+    connection.execute(text(f'CREATE INDEX rows_problem ON rows (campaign_id, "row") WHERE {problem}'))
+
+
 MIGRATIONS: Sequence[Migration] = (
-    _version_1, _version_2, _version_3, _version_4, _version_5, _version_6
+    _version_1, _version_2, _version_3, _version_4, _version_5, _version_6, _version_7
 )  # fmt: skip
 
 

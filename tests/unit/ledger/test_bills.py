@@ -163,15 +163,17 @@ def test_a_discarded_campaign_leaves_no_sums(desk: Any) -> None:
     assert desk.raw("SELECT * FROM campaign_sums WHERE campaign_id = ?", campaign) == []
 
 
-@pytest.mark.parametrize("kind", ["file", "server"])
-def test_an_older_ledger_gets_its_sums(kind: str, tmp_path: Path, new_desk: Any, request: Any) -> None:
+@pytest.mark.parametrize(("kind", "version"), [("file", 5), ("file", 6), ("server", 6)])
+def test_an_older_ledger_gets_its_sums(
+    kind: str, version: int, tmp_path: Path, new_desk: Any, request: Any
+) -> None:
     url = f"sqlite:///{tmp_path / 'old.db'}"
     create_file(tmp_path / "old.db")
     if kind == "server":
         postgres = request.getfixturevalue("postgres")
         url = postgres.url(postgres.new_database())
     database = Database(parse_url(url))
-    migrate(database, "0123abcd", MIGRATIONS[:5])
+    migrate(database, "0123abcd", MIGRATIONS[:version])
     with database.write() as connection:
         connection.execute(text("INSERT INTO gateways (id, name) VALUES (1, 'sandbox')"))
         connection.execute(
@@ -203,3 +205,15 @@ def test_an_older_ledger_gets_its_sums(kind: str, tmp_path: Path, new_desk: Any,
         assert kept["IT", "IT", RowState.ACCEPTED].rows == 3
     finally:
         opened.dispose()
+
+
+def test_a_ledger_that_has_its_sums_since_version_6_keeps_them(desk: Any) -> None:
+    campaign = desk.campaign(desk.rows(3))
+    before = desk.ledger.bills.groups(campaign)
+    database = desk.ledger._database
+    with database.write() as connection:
+        connection.execute(text("UPDATE meta SET value = '6' WHERE key = 'version'"))
+    migrate(database, "0123abcd")
+    assert desk.raw("SELECT value FROM meta WHERE key = 'version'") == [(str(len(MIGRATIONS)),)]
+    assert desk.ledger.bills.groups(campaign) == before
+    assert before
