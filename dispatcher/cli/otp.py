@@ -107,7 +107,9 @@ def _sent(output: Output, plan: CodePlan, answer: CodeAnswer, *, show_code: bool
 
     recipient, message = plan.request.recipient, answer.message
     if message is None:
-        output.warn(output.wording("otp.unknown", recipient=recipient, reason=answer.detail))
+        output.warn(
+            output.wording("otp.unknown", recipient=recipient, reason=output.wording.fact(answer.detail))
+        )
         output.result({"id": None, "recipient": recipient, "otp": None, "outcome": "in_doubt"})
     else:
         output.tell("otp.sent", recipient=recipient, id=message.id)

@@ -7,8 +7,6 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import errno
-import os
 import re
 import socket
 import ssl
@@ -18,6 +16,7 @@ from typing import TypeVar
 import httpx
 from aiohappyeyeballs import AddrInfoType, start_connection
 
+from dispatcher.gateway.causes import Cause, not_connected
 from dispatcher.gateway.wire import Connection
 
 _HEAD_START = 0.25  # seconds, of one address before the next (RFC 8305)
@@ -53,18 +52,16 @@ class Dialler:
                 return await self._origin.connect(Connection)
             return await self._through(await self._tunnel(self._proxy))
         except _FAILURES as exc:
-            raise httpx.ConnectError(_reason(exc)) from exc
+            raise httpx.ConnectError(not_connected(exc)) from exc
 
     async def _tunnel(self, proxy: _Host) -> asyncio.Transport:
         target = self._origin.authority
         request = f"CONNECT {target} HTTP/1.1\r\nHost: {target}\r\n{self._credentials}\r\n"
         try:
             tunnel = await proxy.connect(_Tunnel)
-            return await tunnel.opened(request.encode("ascii"))
-        except socket.gaierror as exc:
-            raise httpx.ProxyError("its host name was not found") from exc
         except _FAILURES as exc:
-            raise httpx.ProxyError(_reason(exc)) from exc
+            raise httpx.ProxyError(Cause.PROXY_NOT_CONNECTED.of(not_connected(exc))) from exc
+        return await tunnel.opened(request.encode("ascii"))
 
     async def _through(self, tunnel: asyncio.Transport) -> Connection:
         assert self._origin.ssl is not None
@@ -129,19 +126,19 @@ class _Tunnel(asyncio.Protocol):
         self._answered: asyncio.Future[None] = asyncio.get_running_loop().create_future()
 
     async def opened(self, request: bytes) -> asyncio.Transport:
-        """The connection, once the proxy has agreed.  Raises ProxyError, and OSError when it hangs up."""
+        """The connection, once the proxy has agreed.  Raises ProxyError."""
         if self._transport is None:
-            raise ConnectionResetError
+            raise httpx.ProxyError(Cause.PROXY_HUNG_UP)
         self._transport.write(request)
         try:
             await self._answered
             if not self._complete:
-                raise ConnectionResetError
+                raise httpx.ProxyError(Cause.PROXY_HUNG_UP)
             status = _STATUS_LINE.match(self._head)
             if status is None or _HEAD_END not in self._head:
-                raise httpx.ProxyError("it does not speak HTTP")
+                raise httpx.ProxyError(Cause.PROXY_NOT_HTTP)
             if not status[1].startswith(b"2"):
-                raise httpx.ProxyError(f"it answered {status[1].decode()}")
+                raise httpx.ProxyError(Cause.PROXY_ANSWERED.of(int(status[1])))
         except BaseException:
             self._transport.abort()
             raise
@@ -174,18 +171,3 @@ def _credentials(proxy: httpx.URL) -> str:
         return ""
     encoded = base64.b64encode(f"{proxy.username}:{proxy.password}".encode()).decode()
     return f"Proxy-Authorization: Basic {encoded}\r\n"
-
-
-def _reason(failure: Exception) -> str:
-    """Why there is no connection, without addresses: a proxy's may hold a password."""
-    if isinstance(failure, socket.gaierror | UnicodeError):
-        return "the host name was not found"
-    if isinstance(failure, ssl.SSLCertVerificationError):
-        return f"the TLS certificate was not accepted ({failure.verify_message})"
-    if isinstance(failure, ssl.SSLError):
-        return f"the TLS handshake failed ({failure.reason})"
-    if isinstance(failure, OSError) and failure.errno is not None and failure.errno in errno.errorcode:
-        return os.strerror(failure.errno).lower()
-    if isinstance(failure, ConnectionError):
-        return "the other side hung up"
-    return "none of its addresses could be reached"  # each for a reason of its own

@@ -37,6 +37,7 @@ from dispatcher.gateway.answers import (
     read_retry_after,
     says_blocklisted,
 )
+from dispatcher.gateway.causes import Cause, told
 from dispatcher.gateway.models import ErrorCode, Message
 
 
@@ -52,7 +53,7 @@ class Outcome(StrEnum):
 
 
 class Verdict(NamedTuple):
-    """An answer judged.  ``detail`` is short English for logs and reports: no number, no text, no secret."""
+    """An answer judged.  ``detail`` is a Cause with what belongs to it: no phone number, no text, no secret."""
 
     outcome: Outcome
     message: Message | None = None
@@ -91,25 +92,13 @@ class Verdict(NamedTuple):
 
 
 _STATUSES: Mapping[int, Verdict] = {
-    401: Verdict(Outcome.HALT, detail="the token was not accepted"),
-    402: Verdict(Outcome.HALT, detail="payment required: not enough credit"),
-    403: Verdict(Outcome.HALT, detail="access denied"),
-    408: Verdict(Outcome.IN_DOUBT, detail="the server says that the request timed out"),
-    425: Verdict(Outcome.IN_DOUBT, detail="the server says that the request came too early"),
-    429: Verdict(Outcome.THROTTLED, detail="too many requests"),
+    401: Verdict(Outcome.HALT, detail=str(Cause.TOKEN_REFUSED)),
+    402: Verdict(Outcome.HALT, detail=str(Cause.PAYMENT_REQUIRED)),
+    403: Verdict(Outcome.HALT, detail=str(Cause.ACCESS_DENIED)),
+    408: Verdict(Outcome.IN_DOUBT, detail=str(Cause.REQUEST_LATE)),
+    425: Verdict(Outcome.IN_DOUBT, detail=str(Cause.REQUEST_EARLY)),
+    429: Verdict(Outcome.THROTTLED, detail=str(Cause.THROTTLED)),
 }
-_REFUSED = Verdict(Outcome.REFUSED, detail="refused by the gateway")
-_STRANGE_REFUSAL = Verdict(
-    Outcome.IN_DOUBT, detail="an error that is not in the gateway's form", stranger=True
-)
-_REDIRECT = Verdict(
-    Outcome.IN_DOUBT, detail="a redirect, which is not followed: wrong address?", stranger=True
-)
-_SERVER_ERROR = Verdict(Outcome.IN_DOUBT, detail="the server failed")
-_UNUSUAL = Verdict(Outcome.IN_DOUBT, detail="an unusual status")
-_UNREADABLE = Verdict(Outcome.IN_DOUBT, detail="a success whose body cannot be read")
-_NOT_JSON = _UNREADABLE._replace(stranger=True)
-_DRY_RUN_ECHO = Verdict(Outcome.IN_DOUBT, detail="a real send was answered as a dry run")
 
 _FORBIDDEN = frozenset({ErrorCode.FORBIDDEN, ErrorCode.FORBIDDEN_DRY_RUN})
 
@@ -139,14 +128,14 @@ def _danger(status: int, document: dict[str, Any] | None, code: int | None, dry_
     """Blocklisting and forbidden content come first, under whatever status they arrive."""
     blocklisted, forbidden = says_blocklisted(document), code in _FORBIDDEN
     if code == ErrorCode.FORBIDDEN_DRY_RUN and dry_run and not blocklisted:
-        return Verdict(Outcome.REFUSED, detail="forbidden content", forbidden=True)
+        return Verdict(Outcome.REFUSED, detail=Cause.FORBIDDEN_TEXT.of(code), forbidden=True)
     if not (blocklisted or forbidden or code == ErrorCode.BLOCKLISTED):
         return None
     account_wide = blocklisted or code == ErrorCode.BLOCKLISTED
     return Verdict(
         Outcome.HALT,
         message=read_message((document or {}).get("data"), ANSWER_ESSENTIALS),
-        detail="the account is blocklisted" if account_wide else "forbidden content",
+        detail=str(Cause.ACCOUNT_BLOCKLISTED) if account_wide else Cause.FORBIDDEN_TEXT.of(code),
         account_wide=account_wide,
         forbidden=forbidden,
         unsure=blocklisted or not 400 <= status < 500,
@@ -155,74 +144,83 @@ def _danger(status: int, document: dict[str, Any] | None, code: int | None, dry_
 
 def _ordinary(status: int, document: dict[str, Any] | None, code: int | None, dry_run: bool) -> Verdict:
     if status in (200, 201):
-        return _success(document, dry_run)
+        return _success(status, document, dry_run)
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:
-        return _STRANGE_REFUSAL if code is None else _REFUSED
+        return _strange(Cause.STRANGE_REFUSAL, status) if code is None else _refused(code)
     if 300 <= status < 400:
-        return _REDIRECT
-    return _SERVER_ERROR if status >= 500 else _UNUSUAL
+        return _strange(Cause.REDIRECT, status)
+    cause = Cause.SERVER_FAILED if status >= 500 else Cause.UNUSUAL
+    return Verdict(Outcome.IN_DOUBT, detail=cause.of(status))
 
 
-def _success(document: dict[str, Any] | None, dry_run: bool) -> Verdict:
+def _success(status: int, document: dict[str, Any] | None, dry_run: bool) -> Verdict:
     # 200 is not documented for a send, but an id proves possession, and to doubt it could only lead to a
     # second send
     if document is None:
-        return _NOT_JSON
+        return _strange(Cause.UNREADABLE, status)
     message = read_message(document.get("data"), ANSWER_ESSENTIALS)
     if message is None:
-        return _UNREADABLE
+        return Verdict(Outcome.IN_DOUBT, detail=Cause.UNREADABLE.of(status))
     if message.is_dry_run and not dry_run:
-        return _DRY_RUN_ECHO
+        return Verdict(Outcome.IN_DOUBT, detail=str(Cause.DRY_RUN_INSTEAD))
     return Verdict(Outcome.ACCEPTED, message=message)
 
 
-_Exceptions = Mapping[type[BaseException], tuple[Outcome, str]]
+def _refused(code: int) -> Verdict:
+    return Verdict(Outcome.REFUSED, detail=Cause.REFUSED.of(code))
 
-EXCEPTIONS: _Exceptions = {
-    # never left
-    httpx.ConnectError: (Outcome.NOT_SENT, "no connection"),
-    httpx.ConnectTimeout: (Outcome.NOT_SENT, "no connection in time"),
-    httpx.PoolTimeout: (Outcome.NOT_SENT, "no free connection in time"),
-    httpx.ProxyError: (Outcome.NOT_SENT, "the proxy made no connection"),
-    httpx.UnsupportedProtocol: (Outcome.NOT_SENT, "the address is neither http nor https"),
-    httpx.InvalidURL: (Outcome.NOT_SENT, "the address cannot be read"),
-    # sent, or perhaps sent
-    httpx.ReadError: (Outcome.IN_DOUBT, "the connection broke before the answer was read"),
-    httpx.ReadTimeout: (Outcome.IN_DOUBT, "no answer in time"),
-    httpx.WriteError: (Outcome.IN_DOUBT, "the connection broke while sending"),
-    httpx.WriteTimeout: (Outcome.IN_DOUBT, "sending took too long"),
-    httpx.CloseError: (Outcome.IN_DOUBT, "the connection broke while closing"),
-    httpx.RemoteProtocolError: (Outcome.IN_DOUBT, "the answer is not proper HTTP"),
-    httpx.LocalProtocolError: (Outcome.IN_DOUBT, "the request is not proper HTTP"),
-    httpx.DecodingError: (Outcome.IN_DOUBT, "the answer cannot be decoded"),
-    httpx.TooManyRedirects: (Outcome.IN_DOUBT, "too many redirects"),
-    asyncio.CancelledError: (Outcome.IN_DOUBT, "interrupted while waiting for the answer"),
+
+def _strange(cause: Cause, status: int) -> Verdict:
+    return Verdict(Outcome.IN_DOUBT, detail=cause.of(status), stranger=True)
+
+
+_NEVER_LEFT = (
+    httpx.ConnectError,
+    httpx.ConnectTimeout,
+    httpx.PoolTimeout,
+    httpx.ProxyError,
+    httpx.UnsupportedProtocol,
+    httpx.InvalidURL,
+)
+_PERHAPS_SENT = (
+    httpx.ReadError,
+    httpx.ReadTimeout,
+    httpx.WriteError,
+    httpx.WriteTimeout,
+    httpx.CloseError,
+    httpx.RemoteProtocolError,
+    httpx.LocalProtocolError,
+    httpx.DecodingError,
+    httpx.TooManyRedirects,
+    asyncio.CancelledError,
     # families, and what httpx raises for misuse: they say nothing about the wire
-    httpx.HTTPError: (Outcome.IN_DOUBT, "an HTTP error"),
-    httpx.RequestError: (Outcome.IN_DOUBT, "a request error"),
-    httpx.TransportError: (Outcome.IN_DOUBT, "a transport error"),
-    httpx.TimeoutException: (Outcome.IN_DOUBT, "a time-out"),
-    httpx.NetworkError: (Outcome.IN_DOUBT, "a network error"),
-    httpx.ProtocolError: (Outcome.IN_DOUBT, "a protocol error"),
-    httpx.HTTPStatusError: (Outcome.IN_DOUBT, "an error status"),
-    httpx.CookieConflict: (Outcome.IN_DOUBT, "a cookie conflict"),
-    httpx.StreamError: (Outcome.IN_DOUBT, "a stream error"),
-    httpx.StreamConsumed: (Outcome.IN_DOUBT, "the stream was consumed"),
-    httpx.StreamClosed: (Outcome.IN_DOUBT, "the stream was closed"),
-    httpx.ResponseNotRead: (Outcome.IN_DOUBT, "the answer was not read"),
-    httpx.RequestNotRead: (Outcome.IN_DOUBT, "the request was not read"),
+    httpx.HTTPError,
+    httpx.RequestError,
+    httpx.TransportError,
+    httpx.TimeoutException,
+    httpx.NetworkError,
+    httpx.ProtocolError,
+    httpx.HTTPStatusError,
+    httpx.CookieConflict,
+    httpx.StreamError,
+    httpx.StreamConsumed,
+    httpx.StreamClosed,
+    httpx.ResponseNotRead,
+    httpx.RequestNotRead,
+)
+EXCEPTIONS: Mapping[type[BaseException], Outcome] = {
+    **dict.fromkeys(_NEVER_LEFT, Outcome.NOT_SENT),
+    **dict.fromkeys(_PERHAPS_SENT, Outcome.IN_DOUBT),
 }
 
 
 def judge_exception(exc: BaseException) -> Verdict:
     """What a request that ended in ``exc`` means; ``exc`` comes from
-    :class:`~dispatcher.gateway.transport.Transport`.
+    :class:`~dispatcher.gateway.transport.Transport`, or is CancelledError.
 
     Exact classes only: a class that is not in the table, a subclass of "never left" included, proves nothing.
     """
-    outcome, detail = EXCEPTIONS.get(type(exc), (Outcome.IN_DOUBT, f"unexpected {type(exc).__name__}"))
-    if outcome is Outcome.NOT_SENT and str(exc):  # about the connection only; nothing of the request is in it
-        detail = f"{detail}: {str(exc)[:200]}"
-    return Verdict(outcome, detail=detail)
+    cause = str(Cause.INTERRUPTED) if isinstance(exc, asyncio.CancelledError) else told(exc)
+    return Verdict(EXCEPTIONS.get(type(exc), Outcome.IN_DOUBT), detail=cause)

@@ -17,6 +17,7 @@ from typing import NewType
 
 import httpx
 
+from dispatcher.gateway.causes import Cause
 from dispatcher.gateway.dialling import Dialler
 from dispatcher.gateway.wire import Answer, Connection
 
@@ -42,11 +43,15 @@ class Timeouts:
         return cls(total=total, connect=min(10.0, total / 2))
 
 
+_CLOSED = Cause.NOT_CONNECTED.of("the client is closed")
+
+
 class Transport:
     """Sends each request exactly once: no retries, redirects, cookies, environment proxies or HTTP/2.
 
-    Raises only httpx exceptions.  ConnectError, ConnectTimeout, PoolTimeout and ProxyError mean that nothing of the
-    request was written; all others leave that open.  Belongs to the event loop of its first request.
+    Raises only httpx exceptions, each with its Cause as text.  ConnectError, ConnectTimeout, PoolTimeout and ProxyError
+    mean that nothing of the request was written; all others leave that open.  Belongs to the event loop of its first
+    request.
 
     ``origin`` is the URL that every request's target is relative to, with ``connections`` to it at most.
     ``keepalive_expiry`` (seconds) has to be shorter than the server's.
@@ -125,20 +130,20 @@ class Transport:
             async with asyncio.timeout_at(began + self._timeouts.connect):
                 await self._slots.acquire()
         except TimeoutError as exc:
-            raise httpx.PoolTimeout("") from exc
+            raise httpx.PoolTimeout(Cause.NO_FREE_CONNECTION) from exc
 
     async def _new(self, began: float) -> Connection:
         if self._closed:
-            raise httpx.ConnectError("the client is closed")
+            raise httpx.ConnectError(_CLOSED)
         try:
             async with asyncio.timeout_at(began + self._timeouts.connect):
                 connection = await self._dialler.dial()
         except TimeoutError as exc:
-            raise httpx.ConnectTimeout("") from exc
+            raise httpx.ConnectTimeout(Cause.CONNECTION_LATE) from exc
         self._connections.add(connection)
         if self._closed or not connection.ready:
             self._drop(connection)
-            raise httpx.ConnectError("the client is closed" if self._closed else "the other side hung up")
+            raise httpx.ConnectError(_CLOSED if self._closed else Cause.HUNG_UP)
         return connection
 
     def _kept(self) -> Connection | None:

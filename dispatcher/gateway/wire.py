@@ -15,6 +15,8 @@ from typing import NamedTuple
 import httptools
 import httpx
 
+from dispatcher.gateway.causes import Cause
+
 _MAX_HEAD = 64 * 1024
 _GZIP, _ZLIB, _RAW_DEFLATE = 31, 15, -15  # zlib's window bits
 _CODINGS = {"gzip": (_GZIP,), "x-gzip": (_GZIP,), "deflate": (_ZLIB, _RAW_DEFLATE)}
@@ -40,7 +42,7 @@ class Answer(NamedTuple):
                 continue
             if inflating.eof:
                 return self._replace(content=content)
-        raise httpx.DecodingError("the answer cannot be decompressed")
+        raise httpx.DecodingError(Cause.ANSWER_NOT_DECODED)
 
 
 class AnswerReader:
@@ -69,19 +71,19 @@ class AnswerReader:
         except (httptools.HttpParserError, httptools.HttpParserUpgrade) as exc:
             self.keeps_alive = False
             if self.answer is None:
-                raise httpx.RemoteProtocolError("no proper answer") from exc
+                raise httpx.RemoteProtocolError(Cause.ANSWER_NOT_HTTP) from exc
         if self.answer is not None:
             return self.answer  # whatever came behind it
         if self._body_size == body_size:  # heads and trailers
             self._head_size += len(data)
         if self._head_size > _MAX_HEAD or self._body_size > self._max_body:
-            raise httpx.RemoteProtocolError("the answer is too long")
+            raise httpx.RemoteProtocolError(Cause.ANSWER_TOO_LONG)
         return None
 
     def end(self) -> Answer:
         """The answer that the end of the stream completes.  Raises RemoteProtocolError if it breaks one off."""
         if not self._in_body or self._has_length:
-            raise httpx.RemoteProtocolError("no proper answer")
+            raise httpx.RemoteProtocolError(Cause.ANSWER_BROKEN_OFF)
         return self._complete()
 
     def _start(self) -> None:
@@ -171,7 +173,7 @@ class Connection(asyncio.Protocol):
 
     def abort(self) -> None:
         """Hang up; an exchange under way ends in ReadError."""
-        self._fail(httpx.ReadError("the connection was given up"))
+        self._fail(httpx.ReadError(Cause.ANSWER_BROKEN_OFF))
         if self._transport is not None:
             self._transport.abort()
 
@@ -186,7 +188,7 @@ class Connection(asyncio.Protocol):
 
     def _time_out(self, answer: asyncio.Future[Answer] | None) -> None:
         if answer is self._answer:
-            self._fail(httpx.ReadTimeout("no answer in time"))
+            self._fail(httpx.ReadTimeout(Cause.ANSWER_LATE))
 
     def _fail(self, error: httpx.TransportError) -> None:
         if self._answer is not None and not self._answer.done():
@@ -222,6 +224,6 @@ class Connection(asyncio.Protocol):
             self._fail(exc)
 
     def connection_lost(self, exc: Exception | None) -> None:
-        self._fail(httpx.ReadError("the connection broke"))
+        self._fail(httpx.ReadError(Cause.ANSWER_BROKEN_OFF))
         if not self._lost.done():
             self._lost.set_result(None)

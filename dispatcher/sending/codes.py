@@ -139,5 +139,5 @@ def _too_many(counted: TooManyCodes, now: datetime) -> UsageError:
 
 def _refusal(verdict: Verdict) -> Halted | Unreachable:
     if verdict.outcome in (Outcome.REFUSED, Outcome.HALT):
-        return Halted("otp_refused", found=verdict.detail, status=verdict.code or verdict.http_status)
+        return Halted("otp_refused", found=verdict.detail)
     return Unreachable("otp_not_sent", found=verdict.detail)

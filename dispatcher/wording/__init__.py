@@ -48,7 +48,8 @@ def _section(language: str, section: str) -> Mapping[str, Any]:
 class Fact(str):
     """A fact that a sentence may name as a code: ``{found:campaign_states}`` is what that section says of it.
 
-    A fact that the section does not know is printed as it is.
+    What stands behind a code and a colon (``server_failed: 503``) is the ``{rest}`` of its text.  A fact that the
+    section does not know is printed as it is.
     """
 
     _language: str
@@ -59,7 +60,11 @@ class Fact(str):
         return fact
 
     def __format__(self, section: str) -> str:
-        return str(_section(self._language, section).get(str(self), str(self)) if section else str(self))
+        if not section:
+            return str(self)
+        code, _, rest = self.partition(": ")
+        text = _section(self._language, section).get(code)
+        return str(self) if text is None else str(text).format(rest=Fact(rest, self._language))
 
 
 class Wording:
@@ -104,7 +109,7 @@ class Wording:
         """``message``, ``expected`` and ``hint`` of an error, None where the catalogue has none."""
         entry = _section(self.language, "errors")[error.code]
         facts = {
-            name: "" if value is None else Fact(value, self.language) if isinstance(value, str) else value
+            name: "" if value is None else self.fact(value) if isinstance(value, str) else value
             for name, value in error.facts().items()
         }
         return {
@@ -120,6 +125,10 @@ class Wording:
         """The facts that the error's ``message`` names."""
         message = _section(self.language, "errors")[error.code]["message"]
         return {name for _, name, _, _ in Formatter().parse(message) if name}
+
+    def fact(self, value: str) -> Fact:
+        """A fact for a text that is no error's, where ``{name:section}`` words it all the same."""
+        return Fact(value, self.language)
 
     def reason(self, code: str) -> str:
         """The sentence for a row's reason code."""

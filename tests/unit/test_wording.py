@@ -19,6 +19,7 @@ from hypothesis import strategies as st
 from dispatcher.campaign.columns import How
 from dispatcher.campaign.reasons import PlanStatus, Reason, Repair
 from dispatcher.errors import FileError, UsageError
+from dispatcher.gateway.causes import Cause
 from dispatcher.ledger import CampaignState, RowState
 from dispatcher.sending.stops import Stop
 from dispatcher.settings import GatewayKind
@@ -217,6 +218,67 @@ def test_a_code_in_a_sentence_is_worded(code: str, facts: dict[str, Any], englis
     assert error.found == facts["found"]
 
 
+@pytest.mark.parametrize(
+    ("fact", "english", "italian", "spanish"),
+    [
+        ("answer_late", "no answer in time", "il tempo di attesa è scaduto", "se agotó el tiempo de espera"),
+        (
+            "server_failed: 503",
+            "the server failed (answer 503)",
+            "errore del server (risposta 503)",
+            "error del servidor (respuesta 503)",
+        ),
+        (
+            "proxy_not_connected: connection_refused",
+            "no connection to the proxy (connection refused)",
+            "nessuna connessione al proxy (connessione rifiutata)",
+            "sin conexión con el proxy (conexión rechazada)",
+        ),
+        # what nobody has a text for is as it was told, braces and all
+        *((odd, odd, odd, odd) for odd in ("a {new} one: 7", "answer_late, or not", "", ": x")),
+    ],
+)
+def test_a_code_may_have_something_behind_it(fact: str, english: str, italian: str, spanish: str) -> None:
+    said = [f"{Wording(language).fact(fact):causes}" for language in LANGUAGES]
+    assert said == [english, italian, spanish]
+
+
+def test_what_stands_behind_a_code_is_not_taken_for_a_text_of_ours() -> None:
+    assert f"{Fact('not_connected: {rest} {0}', 'en'):causes}" == "“{rest} {0}”"
+
+
+def test_why_there_is_no_answer_is_always_worded() -> None:
+    """A sentence with such a fact that forgot to word it would show a code."""
+    told_of = {
+        "gateway_not_reached": "reason",
+        "gateway_no_answer": "reason",
+        "account_not_reached": "reason",
+        "account_no_answer": "reason",
+        "otp_refused": "found",
+        "otp_not_sent": "found",
+        "otp_dry_run_lost": "found",
+        "preflight_halted": "found",
+        "preflight_no_answer": "found",
+    }
+    for code, name in told_of.items():
+        for language in LANGUAGES:
+            error = UsageError(code, host="h", tries=5, campaign=1, **{name: "answer_broken_off"})
+            assert "answer_broken_off" not in str(Wording(language).error(error)), (code, language)
+
+
+def test_only_the_rest_is_filled_in_the_text_of_a_code() -> None:
+    worded = {
+        (spec, placeholder)
+        for text in texts("en").values()
+        for _, _, spec, _ in string.Formatter().parse(text)
+        if spec and any(name.startswith(f"{spec}.") for name in texts("en"))
+        for name, inner in texts("en").items()
+        if name.startswith(f"{spec}.")
+        for placeholder in placeholders(inner)
+    }
+    assert worded == {("causes", "rest")}
+
+
 def test_a_section_that_is_not_there_is_a_bug_and_no_blank() -> None:
     with pytest.raises(KeyError):
         f"{Fact('finished', 'en'):campain_states}"
@@ -278,6 +340,7 @@ def test_every_repair_has_a_text() -> None:
         ("campaign_states", {state.code for state in CampaignState}),
         # due_times is the ledger's own: why a campaign waits
         ("stops", {*map(str, Stop), "due_times"}),
+        ("causes", set(map(str, Cause))),
         ("first_steps", {"try", "check", "live"}),
         ("operate", {"pause", "cancel"}),
     ],

@@ -250,8 +250,8 @@ def test_a_listing_that_cannot_be_had_is_an_error(
     [(Outcome.NOT_SENT, "gateway_not_reached"), (Outcome.IN_DOUBT, "gateway_no_answer")],
 )
 def test_no_answer_at_all_is_unreachable(outcome: Outcome, code: str) -> None:
-    error = failure(Verdict(outcome, detail="no connection"), "sms.openapi.com")
-    assert (type(error), error.code, error.params["reason"]) == (Unreachable, code, "no connection")
+    error = failure(Verdict(outcome, detail="connection_refused"), "sms.openapi.com")
+    assert (type(error), error.code, error.params["reason"]) == (Unreachable, code, "connection_refused")
 
 
 URLS: list[tuple[str, str | None]] = [

@@ -21,6 +21,7 @@ from dispatcher.gateway.answers import (
     read_object,
     read_retry_after,
 )
+from dispatcher.gateway.causes import Cause
 from dispatcher.gateway.outcomes import EXCEPTIONS, Outcome, Verdict, judge_answer, judge_exception
 
 NOW = datetime(2026, 3, 1, 12, 0, tzinfo=UTC)
@@ -142,7 +143,8 @@ def test_an_answer_to_a_real_send(status: int, body: object, outcome: Outcome, r
     verdict = judge(status, body)
     assert (verdict.outcome, verdict.row, verdict.http_status) == (outcome, row, status)
     assert (verdict.message is not None) == (outcome is Outcome.ACCEPTED)
-    assert verdict.detail or outcome is Outcome.ACCEPTED
+    assert (verdict.detail.partition(": ")[0] in set(Cause)) == (outcome is not Outcome.ACCEPTED)
+    assert type(verdict.detail) is str  # a ledger keeps it
 
 
 BLOCKLISTED: list[tuple[int, dict[str, Any], Outcome]] = [
@@ -364,7 +366,7 @@ def test_every_exception_of_httpx_is_placed(cls: type[BaseException]) -> None:
     assert cls in EXCEPTIONS, (
         f"decide whether {cls.__name__} proves that nothing left, and add it to the table"
     )
-    assert (EXCEPTIONS[cls][0] is Outcome.NOT_SENT) == (cls in NEVER_LEFT)
+    assert (EXCEPTIONS[cls] is Outcome.NOT_SENT) == (cls in NEVER_LEFT)
 
 
 class _Unknown(httpx.ConnectError):
@@ -378,7 +380,51 @@ def test_what_is_not_in_the_table_proves_nothing(exc: BaseException) -> None:
     assert judge_exception(exc).outcome is Outcome.IN_DOUBT
 
 
-def test_why_there_was_no_connection_is_told_and_bounded() -> None:
-    verdict = judge_exception(httpx.ConnectError("connection refused " + "x" * 1000))
-    assert verdict.detail.startswith("no connection: connection refused")
-    assert len(verdict.detail) < 250
+@pytest.mark.parametrize(
+    ("exc", "detail"),
+    [
+        (httpx.ConnectError(Cause.CONNECTION_REFUSED), "connection_refused"),
+        (httpx.ProxyError("proxy_not_connected: tls_expired"), "proxy_not_connected: tls_expired"),
+        (httpx.ReadTimeout(Cause.ANSWER_LATE), "answer_late"),
+        (asyncio.CancelledError("of a task group"), "interrupted"),
+        # what is not the transport's own may say anything
+        (httpx.ConnectError("http://user:pa55@proxy.example failed"), "unexpected: ConnectError"),
+        (httpx.ReadError(""), "unexpected: ReadError"),
+        (ValueError("+393331234567"), "unexpected: ValueError"),
+    ],
+)
+def test_an_exception_tells_its_cause_or_its_class(exc: BaseException, detail: str) -> None:
+    verdict = judge_exception(exc)
+    assert verdict.detail == detail
+    assert type(verdict.detail) is str
+
+
+def test_what_the_system_says_is_bounded() -> None:
+    verdict = judge_exception(httpx.ConnectError(Cause.NOT_CONNECTED.of("x" * 1000)))
+    assert verdict.detail.startswith("not_connected: xxx")
+    assert len(verdict.detail) == 200
+
+
+DETAILS: list[tuple[int, object, str]] = [
+    (401, b"", "token_refused"),
+    (402, b"", "payment_required"),
+    (403, b"", "access_denied"),
+    (408, b"", "request_late"),
+    (425, b"", "request_early"),
+    (429, b"", "throttled"),
+    (422, error(2011), "refused: 2011"),
+    (422, error(2050), "forbidden_text: 2050"),
+    (403, error(2020), "account_blocklisted"),
+    (404, HTML, "strange_refusal: 404"),
+    (302, b"", "redirect: 302"),
+    (503, b"", "server_failed: 503"),
+    (204, b"", "unusual: 204"),
+    (201, HTML, "unreadable: 201"),
+    (200, error(1), "unreadable: 200"),
+    (201, {"data": {**MESSAGE, "options": {"dryRun": True}}}, "dry_run_instead"),
+]
+
+
+@pytest.mark.parametrize(("status", "body", "detail"), DETAILS)
+def test_an_answer_tells_its_cause_with_its_number(status: int, body: object, detail: str) -> None:
+    assert judge(status, body).detail == detail

@@ -59,7 +59,7 @@ def test_an_answer_is_the_same_in_any_pieces(example: tuple[bytes, list[bytes]])
 def test_half_an_answer_is_none(example: tuple[bytes, list[bytes]], more: int) -> None:
     _, pieces = example
     reader = read(*pieces[: min(more, len(pieces) - 1)])
-    with pytest.raises(httpx.RemoteProtocolError):
+    with pytest.raises(httpx.RemoteProtocolError, match="answer_broken_off"):
         reader.end()
     assert reader.answer is None
 
@@ -196,7 +196,7 @@ def test_a_connection_that_cannot_be_used_again_is_known(answer: bytes) -> None:
 )
 def test_an_answer_is_bounded(answer: bytes) -> None:
     reader = AnswerReader(MAX_BODY)
-    with pytest.raises(httpx.RemoteProtocolError, match="too long"):
+    with pytest.raises(httpx.RemoteProtocolError, match="answer_too_long"):
         feed_slowly(reader, answer)
     assert reader.answer is None
 
@@ -251,5 +251,5 @@ def test_nothing_needs_no_decompression() -> None:
     ],
 )
 def test_what_cannot_be_decompressed_is_no_answer(coding: str, content: bytes) -> None:
-    with pytest.raises(httpx.DecodingError):
+    with pytest.raises(httpx.DecodingError, match="answer_not_decoded"):
         Answer(201, {"content-encoding": coding}, content).decoded(MAX_BODY)

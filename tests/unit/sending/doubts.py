@@ -9,7 +9,7 @@ from typing import Any
 from dispatcher.gateway.outcomes import Outcome, Verdict
 from dispatcher.sending.reconcile import Obstacle, Outlook, Reconciler, Standing
 
-LOST = Verdict(Outcome.IN_DOUBT, detail="no answer in time")
+LOST = Verdict(Outcome.IN_DOUBT, detail="answer_late")
 QUIET = timedelta(seconds=60)
 
 

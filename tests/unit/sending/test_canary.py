@@ -163,7 +163,7 @@ def test_the_row_that_is_kept_back_as_a_witness_holds_no_canary_up(
 
 
 def test_a_canary_in_doubt_keeps_the_last_one_back_until_its_deadline_only(stage: Any) -> None:
-    lost = Verdict(Outcome.IN_DOUBT, detail="no answer in time")
+    lost = Verdict(Outcome.IN_DOUBT, detail="answer_late")
     stage.gateway.answering = lambda sent: lost if sent.request.message == "Hello 2" else None
     campaign = stage.campaign(20)
     first(stage, campaign, 2, 3, 4)

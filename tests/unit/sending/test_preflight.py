@@ -25,16 +25,14 @@ from dispatcher.sending.screening import TRIES
 from dispatcher.sending.services import LedgerThread, Services, Slots, SystemClock
 
 C, R = CampaignState, RowState
-BAD_NUMBER = Verdict(Outcome.REFUSED, http_status=422, code=2011, detail="refused by the gateway")
+BAD_NUMBER = Verdict(Outcome.REFUSED, http_status=422, code=2011, detail="refused: 2011")
 FORBIDDEN = Verdict(Outcome.REFUSED, http_status=422, code=2044, forbidden=True)
-TIMEOUT = Verdict(Outcome.IN_DOUBT, detail="no answer in time")
+TIMEOUT = Verdict(Outcome.IN_DOUBT, detail="answer_late")
 THROTTLED = Verdict(Outcome.THROTTLED, http_status=429)
 FAILED = Verdict(Outcome.IN_DOUBT, http_status=503)
-NOT_SENT = Verdict(Outcome.NOT_SENT, detail="no connection")
-UNAUTHORIZED = Verdict(Outcome.HALT, http_status=401, detail="the token was not accepted")
-BLOCKED = Verdict(
-    Outcome.HALT, http_status=403, code=2020, account_wide=True, detail="the account is blocklisted"
-)
+NOT_SENT = Verdict(Outcome.NOT_SENT, detail="connection_refused")
+UNAUTHORIZED = Verdict(Outcome.HALT, http_status=401, detail="token_refused")
+BLOCKED = Verdict(Outcome.HALT, http_status=403, code=2020, account_wide=True, detail="account_blocklisted")
 
 
 @pytest.fixture
@@ -142,7 +140,7 @@ def test_a_reason_that_may_pass_does_not_give_up_a_whole_campaign(
 ) -> None:
     """In the middle of the preflight the gateway begins to refuse with a code nobody knows: no credit, say."""
     campaign = not_started(stage, 400)
-    empty = Verdict(Outcome.REFUSED, http_status=422, code=2999, detail="refused by the gateway")
+    empty = Verdict(Outcome.REFUSED, http_status=422, code=2999, detail="refused: 2999")
     stage.gateway.answering = lambda sent: (
         empty if len(stage.gateway.requests) > 100 and len(stage.gateway.requests) % every == 0 else None
     )
@@ -173,7 +171,7 @@ def test_a_list_of_bad_numbers_is_refused_row_by_row(stage: Any) -> None:
 def test_a_sender_that_is_refused_with_every_row_stops_early(stage: Any) -> None:
     campaign = not_started(stage, 500)
     stage.gateway.answering = lambda sent: Verdict(
-        Outcome.REFUSED, http_status=422, code=2021, detail="sender"
+        Outcome.REFUSED, http_status=422, code=2021, detail="refused: 2021"
     )
     with pytest.raises(Halted) as raised:
         screen(stage, campaign)
@@ -397,8 +395,8 @@ def test_the_first_campaign_of_a_blocklisted_account_can_go_on_once_it_is_free(s
     ("verdict", "stop", "wide"),
     [
         (UNAUTHORIZED, "token_refused", False),
-        (Verdict(Outcome.HALT, http_status=402, detail="payment required"), "payment_required", False),
-        (Verdict(Outcome.HALT, http_status=403, detail="access denied"), "forbidden", False),
+        (Verdict(Outcome.HALT, http_status=402, detail="payment_required"), "payment_required", False),
+        (Verdict(Outcome.HALT, http_status=403, detail="access_denied"), "forbidden", False),
         (BLOCKED, "account_blocklisted", True),
     ],
 )

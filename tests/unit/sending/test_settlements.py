@@ -91,7 +91,7 @@ def test_zero_is_a_price_except_worldwide(route: Route, total: str | None, cost:
     assert actual_cost(route, said) == (None if cost is None else Decimal(cost))
 
 
-REFUSED = Verdict(Outcome.REFUSED, http_status=422, code=2011, detail="refused by the gateway")
+REFUSED = Verdict(Outcome.REFUSED, http_status=422, code=2011, detail="refused: 2011")
 BLOCKED = {"account_wide": True, "unsure": True}
 HALT = Outcome.HALT
 
@@ -100,8 +100,8 @@ TABLE = [
     (Verdict(Outcome.ACCEPTED, message(), 201), Accepted, C.SENDING, None, False),
     (REFUSED, Refused, C.SENDING, None, False),
     (Verdict(Outcome.THROTTLED, http_status=429), NotSent, C.SENDING, None, False),
-    (Verdict(Outcome.NOT_SENT, detail="no connection"), NotSent, C.SENDING, None, False),
-    (Verdict(Outcome.IN_DOUBT, detail="no answer in time"), InDoubt, C.SENDING, None, False),
+    (Verdict(Outcome.NOT_SENT, detail="connection_refused"), NotSent, C.SENDING, None, False),
+    (Verdict(Outcome.IN_DOUBT, detail="answer_late"), InDoubt, C.SENDING, None, False),
     (Verdict(Outcome.IN_DOUBT, http_status=503), InDoubt, C.SENDING, None, False),
     (Verdict(HALT, http_status=401), NotSent, C.HALTED, "token_refused", False),
     (Verdict(HALT, http_status=402), NotSent, C.HALTED, "payment_required", False),
@@ -155,9 +155,9 @@ def test_why_a_row_is_refused(verdict: Verdict, reason: str, code: str) -> None:
 
 
 def test_a_doubt_keeps_what_is_known() -> None:
-    answer = settled(Verdict(Outcome.IN_DOUBT, http_status=503, detail="the server failed"))
-    assert (answer.error_code, answer.detail) == ("503", "the server failed")
-    assert settled(Verdict(Outcome.IN_DOUBT, detail="no answer in time")).error_code is None
+    answer = settled(Verdict(Outcome.IN_DOUBT, http_status=503, detail="server_failed: 503"))
+    assert (answer.error_code, answer.detail) == ("503", "server_failed: 503")
+    assert settled(Verdict(Outcome.IN_DOUBT, detail="answer_late")).error_code is None
 
 
 @pytest.mark.parametrize(("verdict", "kind", "state", "reason", "wide"), TABLE)
