@@ -27,6 +27,9 @@ def main() -> None:
         code = INTERRUPTED
     if code == INTERRUPTED:
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # nothing is left to interrupt but the interpreter's end
+    # an interruption that came by an exec(), as dataclasses make theirs, would end ``python -m`` by the signal,
+    # whatever is exited with, until another exec() has ended well
+    exec("")  # noqa: S102
     gc.freeze()  # what is left goes with the process: the interpreter's end need not look through it
     raise SystemExit(code)
 

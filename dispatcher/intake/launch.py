@@ -19,6 +19,7 @@ from pathlib import Path
 from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, UsageError
+from dispatcher.gateway.models import ErrorCode
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.canary import (
     Canary,
@@ -284,9 +285,9 @@ class Launch:
         )
 
     def _leave_out(self, campaign_id: int, forbidden: tuple[int, ...]) -> None:
-        self._ledger.rows.exclude(
-            campaign_id, forbidden, RowState.REFUSED, str(Reason.FORBIDDEN_TEXT), self._house.clock.now()
-        )
+        reason, code = str(Reason.FORBIDDEN_TEXT), str(int(ErrorCode.FORBIDDEN_DRY_RUN))
+        now = self._house.clock.now()
+        self._ledger.rows.exclude(campaign_id, forbidden, RowState.REFUSED, reason, now, code)
 
     def _land(
         self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]

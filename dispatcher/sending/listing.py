@@ -12,6 +12,7 @@ from collections.abc import AsyncGenerator, Sequence
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 
+from dispatcher.errors import Unreachable
 from dispatcher.gateway.client import Page
 from dispatcher.gateway.models import Message
 from dispatcher.gateway.recipients import ending, is_same_number, may_be_same_number
@@ -22,6 +23,7 @@ PAGE = 100
 OVERLAP = 10  # messages of a page that the next one must show again
 MAX_PAGES = 20_000
 STALE_PAGES = 5  # in a row that show nothing new
+ASK_AGAIN = (1.0, 4.0)  # seconds after which a page that was not to be had is asked for again
 SKEW_TOLERANCE = timedelta(seconds=5)  # the Date header has whole seconds, and the answer took time
 PLAINLY_OLDER = timedelta(
     days=1
@@ -47,8 +49,7 @@ async def walk(services: Services, paging: Paging) -> AsyncGenerator[Page, None]
     last: str | None = None
     recent: deque[list[str]] = deque(maxlen=STALE_PAGES)
     for _ in range(MAX_PAGES):
-        await services.slot()
-        page = await services.gateway.messages(skip=skip, limit=PAGE)
+        page = await _page(services, skip)
         if not page.count:
             # where the end of the page before was asked for again, it has gone: so may have messages behind it
             paging.consistent &= not overlap
@@ -67,6 +68,22 @@ async def walk(services: Services, paging: Paging) -> AsyncGenerator[Page, None]
         skip += page.count - overlap
         last = ids[-1] if ids else None
         recent.append(ids)
+
+
+async def _page(services: Services, skip: int) -> Page:
+    """One page.  Within a walk it is asked for again when it cannot be had: over a line that loses one request in ten
+    a listing of fifty pages would hardly ever be read to its end.
+    """
+    for wait in ASK_AGAIN if skip else ():
+        await services.slot()
+        try:
+            return await services.gateway.messages(skip=skip, limit=PAGE)
+        except Unreachable as error:
+            if error.code == "gateway_throttled":
+                raise
+            await services.clock.sleep(wait)
+    await services.slot()
+    return await services.gateway.messages(skip=skip, limit=PAGE)
 
 
 @dataclass(frozen=True)

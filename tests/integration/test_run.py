@@ -252,6 +252,7 @@ def test_a_forbidden_word_costs_nothing_and_the_others_can_go(
     assert account["blocklisted"] is False
     row = report_of(cli, rest)[1]
     assert (row["sms_status"], row["sms_reason"].split(":")[0]) == ("refused", "forbidden_text")
+    assert row["sms_error_code"] == "2044"
 
 
 def test_without_preflight_the_first_forbidden_word_stops_everything(

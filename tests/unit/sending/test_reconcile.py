@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import random
+from collections import Counter
 from collections.abc import Callable
 from datetime import timedelta
 from decimal import Decimal
@@ -317,6 +318,54 @@ def test_a_listing_that_cannot_be_had_proves_nothing(stage: Any, error: Exceptio
         with pytest.raises(type(error)):
             steps(stage, work, campaign, 1)
     assert stage.counts(campaign)[R.IN_DOUBT] == 1
+
+
+@pytest.mark.parametrize(("lost", "absent"), [(0, 1), (1, 1), (2, 1), (3, None)])
+def test_a_page_that_is_lost_now_and_then_is_asked_for_again(
+    stage: Any, lost: int, absent: int | None
+) -> None:
+    campaign = lose(stage, "Hello 7", arrived=False)
+    witness(stage, campaign)
+    work = reconciler(stage)
+    stage.gateway.cap = 10
+    asked: Counter[int] = Counter()
+
+    def fail(skip: int, limit: int) -> None:
+        asked[skip] += 1
+        if skip and asked[skip] <= lost:
+            raise Unreachable("gateway_no_answer", host="gateway", reason="answer_late")
+
+    stage.gateway.before_page = fail
+    if absent is None:
+        with pytest.raises(Unreachable):
+            steps(stage, work, campaign, 1)
+        return
+    steps(stage, work, campaign, 1)
+    assert set(asked) > {0}
+    assert {n for skip, n in asked.items() if skip} == {lost + 1}
+    assert steps(stage, work, campaign, 1)[0].absent == absent
+
+
+@pytest.mark.parametrize(
+    ("page", "error"), [(0, Unreachable("gateway_failed")), (20, Unreachable("gateway_throttled"))]
+)
+def test_a_gateway_that_is_away_or_has_enough_is_not_asked_again(
+    stage: Any, page: int, error: Unreachable
+) -> None:
+    campaign = lose(stage, "Hello 7", arrived=False)
+    witness(stage, campaign)
+    stage.gateway.cap = 10
+    asked: Counter[int] = Counter()
+
+    def fail(skip: int, limit: int) -> None:
+        asked[skip] += 1
+        if skip >= page:
+            raise error
+
+    stage.gateway.before_page = fail
+    with pytest.raises(Unreachable):
+        steps(stage, reconciler(stage), campaign, 1)
+    assert set(asked.values()) == {1}
 
 
 # -- without a witness
