@@ -39,15 +39,15 @@ def serve(
 
     configuration, output = configure(as_json, service=True, gateway=gateway, ledger=ledger, lang=lang)
     with ended_like_ctrl_c(), Application(configuration, output.wording) as application:
-        figures = None
+        figures: Figures | None = None
         try:
             with application.callback_service(host, port, lambda told: _tell(output, told)) as service:
                 figures = service.figures
                 service.serve(lambda: _listening(output, service.url, service.gateway))
         except KeyboardInterrupt:
-            pass
-    if figures is not None:
-        _tell(output, figures, "ended")
+            if figures is None:  # nothing was received yet: interrupted like any other command
+                raise
+    _tell(output, figures, "ended")
     return 0
 
 

@@ -8,6 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from dispatcher.application import Application
+from dispatcher.cli.app import run
+
 PROGRAM = """
 import dispatcher.cli.app
 
@@ -33,3 +36,17 @@ def test_an_interruption_that_was_dealt_with_is_no_death_by_a_signal(code: int, 
         [sys.executable, "-m", "interrupted"], cwd=tmp_path, capture_output=True, timeout=60
     )
     assert (ended.returncode, ended.stderr) == (code, b"")
+
+
+def test_serve_interrupted_before_it_listens_says_so(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str], tmp_path: Path
+) -> None:
+    def interrupted(*_: object) -> object:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Application, "callback_service", interrupted)
+    monkeypatch.chdir(tmp_path)
+    assert run(["serve", "--gateway", "simulator", "--ledger", f"sqlite:///{tmp_path / 'ledger.db'}"]) == 130
+    shown = capsys.readouterr()
+    assert shown.out == ""
+    assert shown.err.startswith("Error: Interrupted")
