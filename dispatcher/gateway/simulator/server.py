@@ -27,6 +27,7 @@ from dispatcher.gateway.simulator.store import Store, euro
 from dispatcher.ports import free_port, is_taken, problem_of
 
 _INSPECTION = "/_simulator/"
+BACKLOG = 1_024  # a lane connects hundreds of times in a moment; whom the system turns away tries again a second later
 
 
 def utc_now() -> datetime:
@@ -84,7 +85,7 @@ class Simulator:
         self._runner = web.ServerRunner(web.Server(self._handle, access_log=None), shutdown_timeout=1.0)
         await self._runner.setup()
         try:
-            await web.TCPSite(self._runner, host, port).start()
+            await web.TCPSite(self._runner, host, port, backlog=BACKLOG).start()
         except OSError as error:
             await self.stop()
             if is_taken(error):
