@@ -13,7 +13,8 @@ NAMES = ("SIGINT", "SIGTERM", "SIGHUP", "SIGBREAK")
 
 @contextmanager
 def unbroken() -> Iterator[Callable[[], None]]:
-    """An interruption waits until the block ends, or until the function given here is called; KeyboardInterrupt then.
+    """An interruption waits until the block ends, well or not, or until the function given here is called;
+    KeyboardInterrupt then.
 
     Raised inside a transaction it would leave a half-dead connection that keeps the ledger locked for as long as the
     exception is being handled: nothing could be settled or paused.  Off the main thread nothing is interrupted anyway.
@@ -42,4 +43,4 @@ def unbroken() -> Iterator[Callable[[], None]]:
     finally:
         for number, handler in handlers.items():
             signal.signal(number, handler)
-    check()
+        check()  # also where the block failed: an interruption weighs more than an error that is tried again

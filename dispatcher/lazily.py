@@ -8,6 +8,8 @@ from importlib import import_module
 from importlib.abc import MetaPathFinder
 from typing import Any
 
+from dispatcher.interrupts import unbroken
+
 
 def lazily(package: str, places: Mapping[str, str]) -> Callable[[str], Any]:
     """The ``__getattr__`` of a package (PEP 562): ``places`` says in which of its modules each of its names is."""
@@ -35,13 +37,15 @@ class _NotToBeFound(MetaPathFinder):
 def arrow_without_pandas() -> None:
     """Keep Arrow from importing pandas (0.2 s) with its first array, only to know pandas' columns if it meets some.
 
-    It looks for pandas that once; where it needs it, for ``to_pandas``, it imports it all the same.
+    It looks for pandas that once; where it needs it, for ``to_pandas``, it imports it all the same.  An interruption
+    waits meanwhile: modules in C lose one that comes as they are imported, and a service would not end.
     """
-    import pyarrow as pa
+    with unbroken():
+        import pyarrow as pa
 
-    no_pandas = _NotToBeFound("pandas")
-    sys.meta_path.insert(0, no_pandas)
-    try:
-        pa.array([""])
-    finally:
-        sys.meta_path.remove(no_pandas)
+        no_pandas = _NotToBeFound("pandas")
+        sys.meta_path.insert(0, no_pandas)
+        try:
+            pa.array([""])
+        finally:
+            sys.meta_path.remove(no_pandas)

@@ -241,7 +241,9 @@ def run(
     from dispatcher.cli.schedule_view import show_happening
     from dispatcher.cli.session import configure
     from dispatcher.cli.signals import ended_like_ctrl_c
+    from dispatcher.lazily import arrow_without_pandas
 
+    arrow_without_pandas()
     configuration, output = configure(
         as_json, service=True, gateway=gateway, ledger=ledger, lang=lang, rate_per_minute=rate_per_minute
     )

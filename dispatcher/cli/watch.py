@@ -93,8 +93,10 @@ def watch(
     from dispatcher.cli.inputs import FileFlags, TimingFlags, funds, money
     from dispatcher.cli.session import configure
     from dispatcher.cli.signals import ended_like_ctrl_c
+    from dispatcher.lazily import arrow_without_pandas
     from dispatcher.watch.building import WatchRequest, build_watch
 
+    arrow_without_pandas()
     configuration, output = configure(
         as_json,
         service=True,

@@ -268,7 +268,8 @@ def test_a_listing_that_breaks_off_is_still_one_object(cli: Here, gateways: Gate
     with httpx.Client(base_url=gateway.url, headers=POST) as client:
         for n in range(130):
             client.post("/IT-messages", json={"recipient": number(n), "message": "Hello."})
-    gateway.simulator.set_faults(Faults(schedule={2: Fault.ERROR_BEFORE}, only_sends=False))
+    lost = dict.fromkeys((2, 3, 4), Fault.ERROR_BEFORE)  # a page is asked for three times
+    gateway.simulator.set_faults(Faults(schedule=lost, only_sends=False))
     broken = cli("messages", "list", "--all", "--json")
     assert broken.code == 5
     assert broken.json["error"]["code"] == "gateway_failed"
