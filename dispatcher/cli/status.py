@@ -26,7 +26,7 @@ def register(app: typer.Typer) -> None:
     app.command(
         "report", help="Write a campaign's report again, or a page. Example: dispatcher report 12 --html"
     )(report)
-    app.command("health", help="Whether settings, ledger and queue are usable. Example: dispatcher health")(health)
+    app.command("health", help="Check settings, ledger and queue. Example: dispatcher health")(health)
 
 
 def status(
