@@ -34,9 +34,8 @@ def swept(
 
     thread = threading.Thread(target=sweep, name="sweep")
     try:
-        with (
-            unbroken()
-        ):  # interrupted while it starts, nobody would tell it to end, and the process would never
+        # interrupted while it starts, nobody would tell it to end, and the process would never
+        with unbroken():
             thread.start()
         yield check
     finally:

@@ -14,6 +14,8 @@ from dispatcher.errors import UsageError
 from dispatcher.gateway.transport import Timeouts, Transport
 from dispatcher.settings import is_loopback, masked
 
+_LAST_PORT = 65_535
+
 
 class Connected:
     """A client over a transport of its own, which is closed at the end of an ``async with`` block."""
@@ -36,16 +38,12 @@ class Connected:
 def open_transport(
     base_url: str, *, connections: int, timeout: float, proxy: str | None, ca_file: Path | None
 ) -> Transport:
-    """Connections to ``base_url``; ``timeout`` is seconds for a request as a whole.
+    """Connections to ``base_url``, which was checked; ``timeout`` is seconds for a request as a whole.
 
     ``ca_file`` (PEM) is trusted in addition to the public authorities.  ``proxy`` is not used for loopback addresses.
     Raises UsageError for either when it cannot be used.
     """
-    origin, through = _address(base_url), None if proxy is None else _address(proxy)
-    if origin is None:
-        raise UsageError("gateway_url_invalid", found=masked(base_url))
-    if proxy is not None and through is None:
-        raise UsageError("gateway_proxy_invalid", found=masked(proxy))
+    origin, through = httpx.URL(base_url), None if proxy is None else _proxy(proxy)
     return Transport(
         origin,
         connections=connections,
@@ -55,14 +53,14 @@ def open_transport(
     )
 
 
-def _address(url: str) -> httpx.URL | None:
-    """The URL, if it names a host that HTTP can be spoken with."""
+def _proxy(url: str) -> httpx.URL:
     try:
         read = httpx.URL(url)
     except httpx.InvalidURL:
-        return None
-    usable = read.scheme in ("http", "https") and read.host and (read.port or 0) < 65_536
-    return read if usable else None
+        raise UsageError("gateway_proxy_invalid", found=masked(url)) from None
+    if read.scheme not in ("http", "https") or not read.host or (read.port or 0) > _LAST_PORT:
+        raise UsageError("gateway_proxy_invalid", found=masked(url))
+    return read
 
 
 def check_base_url(url: str) -> None:
@@ -72,7 +70,8 @@ def check_base_url(url: str) -> None:
     try:
         parts = urlsplit(url)
         host, _ = parts.hostname, parts.port  # an unreadable port raises here
-    except ValueError:
+        httpx.URL(url)  # and a host name that cannot be one
+    except (ValueError, httpx.InvalidURL):
         raise UsageError("gateway_url_invalid", found=masked(url)) from None
     if parts.username is not None or parts.password is not None:
         raise UsageError("gateway_url_invalid", found=masked(url))

@@ -148,7 +148,9 @@ def _ordinary(status: int, document: dict[str, Any] | None, code: int | None, dr
     if status in _STATUSES:
         return _STATUSES[status]
     if 400 <= status < 500:
-        return _strange(Cause.STRANGE_REFUSAL, status) if code is None else _refused(code)
+        if code is None:
+            return _strange(Cause.STRANGE_REFUSAL, status)
+        return Verdict(Outcome.REFUSED, detail=Cause.REFUSED.of(code))
     if 300 <= status < 400:
         return _strange(Cause.REDIRECT, status)
     cause = Cause.SERVER_FAILED if status >= 500 else Cause.UNUSUAL
@@ -166,10 +168,6 @@ def _success(status: int, document: dict[str, Any] | None, dry_run: bool) -> Ver
     if message.is_dry_run and not dry_run:
         return Verdict(Outcome.IN_DOUBT, detail=str(Cause.DRY_RUN_INSTEAD))
     return Verdict(Outcome.ACCEPTED, message=message)
-
-
-def _refused(code: int) -> Verdict:
-    return Verdict(Outcome.REFUSED, detail=Cause.REFUSED.of(code))
 
 
 def _strange(cause: Cause, status: int) -> Verdict:

@@ -85,12 +85,10 @@ class Transport:
         """
         path = httpx.URL(f"{self._origin}{target}").raw_path.decode("ascii")
         fields = {"Host": self._host, **headers}
-        if not all(
-            f"{name}{value}".isascii() and f"{name}{value}".isprintable() for name, value in fields.items()
-        ):
+        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items())]
+        if not all(line.isascii() and line.isprintable() for line in lines):
             raise ValueError("a header has characters that cannot be sent")
-        lines = [f"{method} {path} HTTP/1.1", *(f"{name}: {value}" for name, value in fields.items()), ""]
-        return Head("\r\n".join(lines).encode("ascii"))
+        return Head("\r\n".join([*lines, ""]).encode("ascii"))
 
     async def exchange(self, head: Head, content: bytes | None = None, *, max_body: int) -> Answer:
         """The answer, read to its end; one longer than ``max_body`` bytes ends in RemoteProtocolError."""

@@ -16,10 +16,8 @@ from contextlib import suppress
 from datetime import timedelta
 from pathlib import Path
 
-from dispatcher.campaign.reasons import Reason
 from dispatcher.campaign.sheet.filetype import file_kind
 from dispatcher.errors import DispatcherError, UsageError
-from dispatcher.gateway.models import ErrorCode
 from dispatcher.intake.bringing import bring_in
 from dispatcher.intake.canary import (
     Canary,
@@ -35,7 +33,7 @@ from dispatcher.intake.loading import FileIdentity, identify, nobody
 from dispatcher.intake.one_clock import agree_on_clock
 from dispatcher.intake.own_token import arm, disarmed, required_desk
 from dispatcher.intake.requests import Landing, LaunchRequest, ResumeRequest
-from dispatcher.intake.screening import leave_out_listed, screen, screen_all
+from dispatcher.intake.screening import leave_out_forbidden, leave_out_listed, screen, screen_all
 from dispatcher.intake.tidying import discard_dead_plans, tidy
 from dispatcher.ledger import CampaignState, CampaignView, RowState
 from dispatcher.ledger.states import UNDER_WAY
@@ -236,7 +234,7 @@ class Launch:
         if screened.partial:
             # what is forbidden in these texts may stand in others that nobody looked at
             screened = screen_all(self._house, self._watcher, campaign)
-        self._leave_out(campaign.id, screened.forbidden)
+        leave_out_forbidden(self._house, campaign.id, screened.forbidden)
         return ()
 
     def _send_or_hold(self, campaign: CampaignView, forbidden: tuple[int, ...]) -> bool:
@@ -283,11 +281,6 @@ class Launch:
             wait_for_doubts=self._wait_for_doubts,
             beside=beside,
         )
-
-    def _leave_out(self, campaign_id: int, forbidden: tuple[int, ...]) -> None:
-        reason, code = str(Reason.FORBIDDEN_TEXT), str(int(ErrorCode.FORBIDDEN_DRY_RUN))
-        now = self._house.clock.now()
-        self._ledger.rows.exclude(campaign_id, forbidden, RowState.REFUSED, reason, now, code)
 
     def _land(
         self, campaign_id: int, report_dir: Path | None, interrupted: bool, forbidden: tuple[int, ...]

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import asyncio
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from dispatcher.campaign.reasons import Reason
 from dispatcher.errors import Halted
+from dispatcher.gateway.models import ErrorCode
 from dispatcher.intake.house import House, Watcher
 from dispatcher.ledger import CampaignView, RowState
 from dispatcher.sending.listed import refuse_listed
@@ -103,6 +105,12 @@ def _had_forbidden(house: House, campaign: CampaignView) -> bool:
         return True
     refused = house.ledger.queries.counts(campaign.id).get(RowState.REFUSED)
     return bool(refused) and house.ledger.screenings.has_refused(campaign.id, str(Reason.FORBIDDEN_TEXT))
+
+
+def leave_out_forbidden(house: House, campaign_id: int, rows: Sequence[int]) -> None:
+    """Rows whose text a dry run found to be forbidden are refused; the others can go."""
+    reason, code = str(Reason.FORBIDDEN_TEXT), str(int(ErrorCode.FORBIDDEN_DRY_RUN))
+    house.ledger.rows.exclude(campaign_id, rows, RowState.REFUSED, reason, house.clock.now(), code)
 
 
 def leave_out_listed(house: House, watcher: Watcher, campaign: CampaignView) -> None:

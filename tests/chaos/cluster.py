@@ -29,13 +29,12 @@ from tests.chaos.harness import (
     battlefield,
     end,
     exit_event,
-    finished,
     settle_accounts,
     tail,
     until,
 )
 from tests.chaos.scenarios import Size
-from tests.chaos.siege import Sender
+from tests.chaos.siege import Sender, started_again
 from tests.servers.postgres import PostgresServer
 from tests.servers.proxy import Proxy
 from tests.servers.valkey import ValkeyServer
@@ -222,13 +221,7 @@ def _done(cluster: Cluster, sender: Sender) -> bool:
     """``run`` ends when the ledger's server is away before there is a campaign; then a person starts it again."""
     for worker in cluster.workers:
         worker.see(sender.account)
-    if not sender.ended_within(0.5):
-        return False
-    if finished(cluster.field, [sender.file]):
-        return True
-    sender.ended()
-    sender.restart()
-    return False
+    return sender.ended_within(0.5) and not started_again(cluster.field, sender)
 
 
 def leave(cluster: Cluster, account: Account) -> None:

@@ -146,7 +146,7 @@ def besiege(
         while done < times and not (_all_ended(senders) and finished(field, files)):
             sender = rng.choice(senders)
             if sender.ended_within(rng.uniform(*between)):
-                _start_again(field, sender)
+                started_again(field, sender)
                 time.sleep(0.1)
                 continue
             (disturb,) = rng.choices(list(disturbances), list(disturbances.values()))
@@ -178,9 +178,8 @@ def kill_repeatedly(
     try:
         while account.kills < kills:
             if sender.ended_within(rng.uniform(*between)):
-                if finished(field, [file]):
+                if not started_again(field, sender):
                     break
-                _start_again(field, sender)
             elif rng.random() < freezes:
                 freeze(sender, rng)
             else:
@@ -212,11 +211,13 @@ def _all_ended(senders: Sequence[Sender]) -> bool:
     return all(sender.process.poll() is not None for sender in senders)
 
 
-def _start_again(field: Battlefield, sender: Sender) -> None:
-    """A sender that has nothing left to do stays away."""
-    if not finished(field, [sender.file]):
-        sender.ended()
-        sender.restart()
+def started_again(field: Battlefield, sender: Sender) -> bool:
+    """Whether a sender that ended had something left to do; one that had not stays away."""
+    if finished(field, [sender.file]):
+        return False
+    sender.ended()
+    sender.restart()
+    return True
 
 
 def _limit_files(process: subprocess.Popen[bytes], limit: int) -> None:
